@@ -1,0 +1,83 @@
+"""The ecosystems: how each kind of package is read, ordered, named and which advisories speak of it.
+
+A new ecosystem is one file in this folder, with one module-level ``ECOSYSTEM``, and one line in ``ALL``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
+
+Reader = Callable[[str, bytes, Limits], Iterator[Package | Note]]
+OwnerReader = Callable[[str, bytes, Limits], Iterator[OwnedFile | Note]]
+
+
+def same(name: str) -> str:
+    """The canonical name where names are compared as they are."""
+    return name
+
+
+def nothing(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+    """The reader of an ecosystem whose packages another reader finds, or whose installed form is unknown."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Ecosystem:
+    """Reader, version scheme and namespace: three axes, so each may be shared by reference.
+
+    ``read(path, content, limits)`` yields what one record file holds. It never raises on bad content: what
+    cannot be parsed is a ``Note`` and the rest goes on.
+    ``key(version)`` is the order-preserving byte key of a version; raises ``VersionInvalid``.
+    ``canonical(name)`` is the name under which advisories list the package.
+    ``namespace(distro)`` is the OSV ecosystem whose advisories apply, or None: for an OS ecosystem it
+    depends on the image's distribution (``Debian:12``), for a language it is constant (``PyPI``).
+    """
+
+    name: str
+    """The purl type; also the ``ecosystem`` column."""
+    version: int
+    """Raise it when ``read`` changes what it yields: layers are scanned again."""
+    key: Callable[[str], bytes]
+    namespace: Callable[[Distro], str | None]
+    osv: tuple[str, ...]
+    """OSV ecosystem names, without suffix, whose versions ``key`` orders: ``("Debian", "Ubuntu")``."""
+    key_version: int = 1
+    """Raise it when ``key`` changes: databases are built again, layers are not."""
+    wants: Wants = Wants()
+    read: Reader = nothing
+    canonical: Callable[[str], str] = same
+    system: bool = False
+    """An OS package manager: matched by source package in the distribution's namespace."""
+    owns: Wants = Wants()
+    owned: OwnerReader | None = None
+    """The files that an OS package record (asked for by ``owns``) lists as its packages' own."""
+    purl_type: str = ""
+    """Where it differs from ``name``."""
+
+
+def language(namespace: str) -> Callable[[Distro], str | None]:
+    """The namespace of a language ecosystem, whatever the distribution."""
+    return lambda distro: namespace
+
+
+ALL: tuple[Ecosystem, ...] = tuple(
+    import_module(f"grid.ecosystems.{name}").ECOSYSTEM
+    for name in (
+        "deb",
+        "apk",
+        "pypi",
+        "npm",
+    )
+)
+
+BY_NAME: dict[str, Ecosystem] = {e.name: e for e in ALL}
+BY_OSV: dict[str, Ecosystem] = {osv: e for e in ALL for osv in e.osv}
+
+
+def for_osv(ecosystem: str) -> Ecosystem | None:
+    """The ecosystem that orders the versions of an OSV ecosystem string, suffix and all; None if unknown."""
+    return BY_OSV.get(ecosystem.partition(":")[0])

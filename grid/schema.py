@@ -1,0 +1,521 @@
+"""Every Parquet table of the lake and of the vulnerability database, each column documented.
+
+The table reference in ``grid/README.md`` is generated from here, so this is the only copy. No logic
+lives here beyond turning a table into an Arrow schema. Add columns; don't rename them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+LAKE_SCHEMA_VERSION = 1
+DATABASE_SCHEMA_VERSION = 1
+
+TEXT = pa.string()
+LABEL = pa.string()
+INT = pa.int64()
+SMALL = pa.int32()
+FLOAT = pa.float64()
+FLAG = pa.bool_()
+TIME = pa.timestamp("us", tz="UTC")
+BYTES = pa.binary()
+TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: pa.DataType
+    doc: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    sort_by: tuple[str, ...] = ()
+    detector: str = ""
+    """The detector whose committed ``layer_scans`` row makes a row of this table count; "" for none."""
+
+    @property
+    def arrow(self) -> pa.Schema:
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    def only(self, *names: str) -> pa.Schema:
+        return pa.schema([self.arrow.field(name) for name in names])
+
+
+def _layer(detector: str, name: str, doc: str, *columns: Column, sort: str = "path") -> Table:
+    """A facts table: rows belong to one layer, and count only while their scan is the layer's current one."""
+    head = (
+        Column("layer_digest", LABEL, "the layer blob the fact was read from"),
+        Column("task_id", LABEL, "the layer task that wrote the row: rows count only if `layer_scans` commits it"),
+    )
+    return Table(name, doc, head + columns, ("layer_digest", sort), detector)
+
+
+# --- facts: a row per thing that is in a layer ---------------------------------------------------
+
+LAYER_SCANS = Table(
+    "layer_scans",
+    "One row per layer, detector and detector version: what was scanned. Written last, it is the commit mark.",
+    (
+        Column("layer_digest", LABEL, "the layer blob"),
+        Column("detector", LABEL, "`entries` for the listing itself, else the detector's name"),
+        Column(
+            "detector_version",
+            LABEL,
+            "changes when the detector, its rules or a reader change: then the layer is redone",
+        ),
+        Column("task_id", LABEL, "the layer task; the facts of this scan carry it too"),
+        Column(
+            "diff_id", LABEL, "sha256 of the uncompressed layer, measured; null when it failed before its end", True
+        ),
+        Column("media_type", LABEL, "as the manifest says; the bytes decide", True),
+        Column("size_bytes", INT, "compressed bytes read"),
+        Column("uncompressed_bytes", INT, "bytes after inflation"),
+        Column("entries", INT, "tar entries"),
+        Column("scan_seconds", FLOAT, "wall time of the layer, all detectors together"),
+        Column("status", LABEL, "`ok` or `failed`"),
+        Column("error_code", LABEL, "see Errors; null when ok", True),
+        Column("error_message", TEXT, "one sentence; null when ok", True),
+        Column(
+            "final", FLAG, "a failure that the content itself causes: not tried again until a version or limit changes"
+        ),
+        Column("scanned_at", TIME, "when"),
+    ),
+    ("layer_digest", "detector"),
+)
+
+ENTRIES = _layer(
+    "entries",
+    "entries",
+    "The full listing of every layer.",
+    Column(
+        "path",
+        TEXT,
+        "normalised: no leading `/` or `./`, no trailing `/`; bytes that are not UTF-8 stand as `\\xNN`. "
+        "A whiteout carries the path it hides, an opaque marker its directory.",
+    ),
+    Column("kind", LABEL, "`file`, `dir`, `symlink`, `hardlink`, `whiteout`, `opaque`, `char`, `block`, `fifo`"),
+    Column("size", INT, "bytes of content; 0 for all but files"),
+    Column("mode", SMALL, "permission bits with setuid, setgid and sticky"),
+    Column("uid", INT, "owner"),
+    Column("gid", INT, "group"),
+    Column("link_target", TEXT, "of a symlink as written, of a hard link normalised like a path; else null", True),
+    Column("ordinal", INT, "position in the tar: the last of two entries with one path is the one that stays"),
+)
+
+HIDERS = _layer(
+    "entries",
+    "hiders",
+    "The entries of a layer that can redirect or hide others beyond their own name: whiteouts, opaque "
+    "markers, symlinks and hard links. With `path_index` they let squash work without the full listing.",
+    Column("path", TEXT, "as in `entries`"),
+    Column("kind", LABEL, "`whiteout`, `opaque`, `symlink` or `hardlink`"),
+    Column("link_target", TEXT, "as in `entries`", True),
+)
+
+PATH_INDEX = _layer(
+    "entries",
+    "path_index",
+    'One row per layer: sorted 64-bit hashes (blake2b-8, little endian) of its paths, so that "does this layer have an entry '
+    'at that path" is a binary search.',
+    Column("files", BYTES, "hashes of all entries that are neither directories, whiteouts nor opaque markers"),
+    Column("dirs", BYTES, "hashes of the directories"),
+    sort="task_id",
+)
+
+PACKAGES = _layer(
+    "packages",
+    "packages",
+    "Packages as their own records state them, before squash.",
+    Column("source_path", TEXT, "the record: `var/lib/dpkg/status`, `…/METADATA`, `…/package.json`"),
+    Column(
+        "package_id",
+        INT,
+        "64-bit hash of ecosystem, name, version, arch, source name and version, modularity: the join key of findings",
+    ),
+    Column("ecosystem", LABEL, "the purl type: `deb`, `apk`, `rpm`, `pypi`, `npm`, …"),
+    Column("name", TEXT, "as the record has it"),
+    Column("version", TEXT, "whole, as the package manager prints it: `epoch:version-release`"),
+    Column("arch", LABEL, "null where the ecosystem has none", True),
+    Column("source_name", TEXT, "the source package (deb, apk, rpm), else null", True),
+    Column("source_version", TEXT, "its version where it differs or is known, else null", True),
+    Column("purl", TEXT, "package URL without the distribution, which the view `image_packages` adds"),
+    Column("licenses", TEXTS, "as declared", True),
+    Column("modularity", TEXT, "rpm module `name:stream`, else null", True),
+    Column("origin", TEXT, "maintainer or vendor as stated, else null", True),
+    sort="source_path",
+)
+
+OWNED_FILES = _layer(
+    "owned_files",
+    "owned_files",
+    "Records of language packages that an OS package's database lists as its own files.",
+    Column("source_path", TEXT, "the OS package record that says so"),
+    Column("path", TEXT, "the owned file"),
+    Column("owner", TEXT, "the OS package"),
+    sort="source_path",
+)
+
+DISTROS = _layer(
+    "distros",
+    "distros",
+    "What os-release and its fall-backs say.",
+    Column("path", TEXT, "the file"),
+    Column("id", LABEL, "`ID`, lower case"),
+    Column("version_id", LABEL, "`VERSION_ID`; null for rolling ones", True),
+    Column("id_like", TEXT, "`ID_LIKE`, blank separated", True),
+    Column("pretty_name", TEXT, "`PRETTY_NAME`", True),
+    Column("codename", TEXT, "`VERSION_CODENAME` or what `debian_version` gives", True),
+)
+
+SECRETS = _layer(
+    "secrets",
+    "secrets",
+    "Credentials found in files, kept even if a later layer deletes the file: the blob still holds them.",
+    Column("path", TEXT, "the file"),
+    Column("line", INT, "first line, from 1"),
+    Column("end_line", INT, "last line"),
+    Column("rule_id", LABEL, "the rule"),
+    Column("title", TEXT, "what it is"),
+    Column("severity", LABEL, "`critical`, `high`, `medium` or `low`"),
+    Column("redacted", TEXT, "a hint of at most the first four characters and the length; never the value"),
+    Column(
+        "fingerprint", LABEL, "HMAC-SHA256 of the value under the site's key, to recognise one secret in many places"
+    ),
+)
+
+MALWARE = _layer(
+    "malware",
+    "malware",
+    "Known bad files.",
+    Column("path", TEXT, "the file"),
+    Column("rule_id", LABEL, "the rule or signature"),
+    Column("title", TEXT, "what it is"),
+    Column("severity", LABEL, "as for secrets"),
+    Column("sha256", LABEL, "of the file"),
+)
+
+NOTES = _layer(
+    "",
+    "notes",
+    "Anything skipped or unparsable: each lowers the image's coverage.",
+    Column("detector", LABEL, "who says so"),
+    Column("path", TEXT, "the file; empty for the whole layer"),
+    Column("code", LABEL, "`FileTooLarge`, `Unparsable`, `VersionInvalid`, `TooManyFacts`, `PathTooLong` …"),
+    Column("message", TEXT, "one sentence"),
+)
+
+# --- images --------------------------------------------------------------------------------------
+
+MANIFESTS = Table(
+    "manifests",
+    "What a digest resolves to, once and for ever: a row per platform of each index or manifest ever resolved.",
+    (
+        Column("ref_digest", LABEL, "what the tag points at: an index, or the manifest itself"),
+        Column("platforms", LABEL, "the platform policy it was resolved under: `linux/amd64`, `all` …"),
+        Column("digest", LABEL, "the image manifest"),
+        Column("config_digest", LABEL, "its configuration", True),
+        Column("media_type", LABEL, "of the manifest", True),
+        Column("os", LABEL, "from the configuration", True),
+        Column("arch", LABEL, "from the configuration, with its variant after a slash", True),
+        Column("created", TIME, "from the configuration", True),
+        Column("size_bytes", INT, "compressed bytes of all layers"),
+        Column("layer_count", SMALL, "layers"),
+        Column("status", LABEL, "`ok`, `unsupported` or `failed` (for reasons of content)"),
+        Column("error_code", LABEL, "null when ok", True),
+        Column("error_message", TEXT, "null when ok", True),
+        Column("resolved_at", TIME, "when"),
+    ),
+    ("ref_digest", "digest"),
+)
+
+IMAGES = Table(
+    "images",
+    "A row per sweep and image: everything that the estate lists, accounted for.",
+    (
+        Column("sweep_id", LABEL, "the sweep"),
+        Column("registry", LABEL, "its name in the estate, or host; `oci:DIR` and the like for local sources"),
+        Column("repository", LABEL, "empty for a local source without names"),
+        Column("tag", LABEL, "empty if the image was named by digest"),
+        Column("digest", LABEL, "the image manifest; null if it could not be resolved", True),
+        Column("ref_digest", LABEL, "what the tag points at (an index, or `digest` itself)", True),
+        Column("os", LABEL, "", True),
+        Column("arch", LABEL, "with its variant after a slash", True),
+        Column("created", TIME, "", True),
+        Column("size_bytes", INT, "compressed bytes of all layers", True),
+        Column("layer_count", SMALL, "layers", True),
+        Column("status", LABEL, "`ok`, `incomplete` (some layers failed), `failed`, `unsupported` or `deferred`"),
+        Column("error_code", LABEL, "of the first failure; null when ok", True),
+        Column("error_message", TEXT, "one sentence; null when ok", True),
+        Column(
+            "coverage",
+            FLOAT,
+            "from 0 to 1: share of layers read, less one hundredth for each note; null if not scanned",
+            True,
+        ),
+        Column("scanned_at", TIME, "when the image was accounted for"),
+    ),
+    ("registry", "repository", "tag"),
+)
+
+IMAGE_LAYERS = Table(
+    "image_layers",
+    "The ordered layers of every image manifest ever resolved.",
+    (
+        Column("digest", LABEL, "the image manifest"),
+        Column("ordinal", SMALL, "from 0, the base"),
+        Column("layer_digest", LABEL, "the blob"),
+        Column("chain_id", LABEL, "names this layer together with all below it"),
+        Column("diff_id", LABEL, "from the configuration", True),
+        Column("created_by", TEXT, "the build step, with secrets struck out; null where history does not align", True),
+        Column("media_type", LABEL, "as the manifest says", True),
+        Column("size_bytes", INT, "compressed bytes; -1 where the source does not say"),
+    ),
+    ("digest", "ordinal"),
+)
+
+CHAINS = Table(
+    "chains",
+    "Squash, once per distinct chain of layers: what its merged view says about itself.",
+    (
+        Column("chain_id", LABEL, "see `image_layers`"),
+        Column("parent_id", LABEL, "the chain without its top layer; null for a base", True),
+        Column("layer_digest", LABEL, "the top layer"),
+        Column("depth", SMALL, "layers in the chain"),
+        Column("version", LABEL, "of squash and of the facts it read; the newest row of a chain counts"),
+        Column("squash_id", LABEL, "the run that wrote the row; `hidden` rows carry it too"),
+        Column("distro_id", LABEL, "of the merged view", True),
+        Column("distro_version", LABEL, "`VERSION_ID`", True),
+        Column("distro_name", TEXT, "`PRETTY_NAME`", True),
+        Column(
+            "os_namespace",
+            LABEL,
+            "whose advisories the OS packages are matched with, as OSV names it: `Debian:12`",
+            True,
+        ),
+        Column("squashed_at", TIME, "when"),
+    ),
+    ("chain_id",),
+)
+
+HIDDEN = Table(
+    "hidden",
+    "The exceptions of squash: a path of a lower layer that the top layer of this chain hides or an OS package owns. "
+    "A chain inherits its parent's.",
+    (
+        Column("chain_id", LABEL, "where it happens first"),
+        Column("squash_id", LABEL, "as in `chains`"),
+        Column("layer_digest", LABEL, "the layer that holds the fact"),
+        Column("path", TEXT, "its path in that layer"),
+        Column(
+            "reason",
+            LABEL,
+            "`hidden`: not in the merged view. `owned`: in it, but an OS package's own file, so not matched",
+        ),
+        Column("by", TEXT, "what did it: the entry, or the OS package"),
+    ),
+    ("chain_id", "layer_digest", "path"),
+)
+
+CONFIG_CHECKS = Table(
+    "config_checks",
+    "Bad configuration of images.",
+    (
+        Column("digest", LABEL, "the image manifest"),
+        Column("check_id", LABEL, "the check"),
+        Column("title", TEXT, "what is wrong"),
+        Column("severity", LABEL, "as for secrets"),
+        Column("message", TEXT, "one sentence"),
+        Column("evidence", TEXT, "the line or value, with secrets struck out", True),
+        Column("remediation", TEXT, "what to do"),
+    ),
+    ("digest", "check_id"),
+)
+
+SWEEPS = Table(
+    "sweeps",
+    "A row when a sweep starts and one when it ends; the newest row of a sweep counts.",
+    (
+        Column("sweep_id", LABEL, "sortable by time"),
+        Column("kind", LABEL, "`sweep` (an estate) or `scan` (images named on the command line)"),
+        Column(
+            "estate", LABEL, "hash of the estate's rules, so that an unfinished sweep of the same estate is continued"
+        ),
+        Column("started_at", TIME, "of its first run"),
+        Column("finished_at", TIME, "null while it runs", True),
+        Column(
+            "status",
+            LABEL,
+            "`running`, `complete` or `incomplete` (some image failed, was deferred or is unaccounted for)",
+        ),
+        Column("images_total", INT, "all that the estate lists"),
+        Column("images_ok", INT, "scanned, or unsupported and said so"),
+        Column("images_failed", INT, "failed or incomplete"),
+        Column("images_deferred", INT, "left to the next sweep by a rate limit"),
+        Column("layers_total", INT, "distinct layers"),
+        Column("layers_scanned", INT, "read by this sweep"),
+        Column("layers_reused", INT, "known before it"),
+        Column("bytes_pulled", INT, "compressed bytes read"),
+        Column("bytes_scanned", INT, "uncompressed bytes scanned"),
+        Column("db_version", LABEL, "the vulnerability database of its last match", True),
+        Column("written_at", TIME, "when this row was written"),
+    ),
+    ("sweep_id", "written_at"),
+)
+
+# --- findings ------------------------------------------------------------------------------------
+
+MATCHES = Table(
+    "matches",
+    "A row per match run: written last, it is the commit mark of its findings. The newest of a sweep counts.",
+    (
+        Column("match_id", LABEL, "sortable by time"),
+        Column("sweep_id", LABEL, "whose images were matched"),
+        Column("db_version", LABEL, "with which database"),
+        Column("packages", INT, "distinct packages"),
+        Column("findings", INT, "rows written"),
+        Column("matched_at", TIME, "when"),
+    ),
+    ("match_id",),
+)
+
+FINDINGS = Table(
+    "findings",
+    "A row per distinct package and problem: images are joined in by the view `vulnerabilities`, so the table grows "
+    "with distinct packages, not with images.",
+    (
+        Column("match_id", LABEL, "the match run"),
+        Column("package_id", INT, "as in `packages`"),
+        Column("namespace", LABEL, "whose advisories said so, as OSV names it: `Debian:12`, `PyPI`"),
+        Column("vuln_id", LABEL, "display id: CVE, else GHSA, else another"),
+        Column("aliases", TEXTS, "all other ids of the same problem"),
+        Column("advisories", TEXTS, "the records that matched"),
+        Column(
+            "state",
+            LABEL,
+            "`fixed` (a fix exists), `affected`, `will_not_fix`, `fix_deferred`, `under_investigation`, `end_of_life`, `unknown`",
+        ),
+        Column(
+            "fixed_version", TEXT, "the smallest version that clears the matched ranges; null if none is known", True
+        ),
+        Column("introduced", TEXT, "start of the range that matched, as the advisory writes it", True),
+        Column("severity", LABEL, "`critical`, `high`, `medium`, `low`, `negligible` or `unknown`"),
+        Column("severity_source", LABEL, "who rated it: the distribution, `ghsa`, `nvd`, `cvss` …", True),
+        Column("score", FLOAT, "CVSS base score", True),
+        Column("vector", TEXT, "CVSS vector", True),
+        Column("kev", FLAG, "in CISA's list of exploited vulnerabilities"),
+        Column("epss", FLOAT, "probability of exploitation within 30 days", True),
+        Column("published", TIME, "", True),
+        Column("modified", TIME, "", True),
+        Column("title", TEXT, "", True),
+        Column("url", TEXT, "", True),
+    ),
+    ("package_id", "namespace", "vuln_id"),
+)
+
+LAKE_TABLES: tuple[Table, ...] = (
+    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, SECRETS, MALWARE, NOTES,
+    MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, CONFIG_CHECKS, SWEEPS, MATCHES, FINDINGS,
+)  # fmt: skip
+FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")
+
+# --- the vulnerability database: where vulndb and grid meet --------------------------------------
+
+ADVISORIES = Table(
+    "advisories",
+    "A row per record of a feed.",
+    (
+        Column("advisory_id", LABEL, "the record's id: CVE-…, DSA-…, GHSA-…, PYSEC-…"),
+        Column("source", LABEL, "the feed: `osv`, `alpine`, `debian` …"),
+        Column("vuln_id", LABEL, "display id of its alias group: CVE, else GHSA, else another"),
+        Column("aliases", TEXTS, "every id of the group but `vuln_id`"),
+        Column("title", TEXT, "summary, one line", True),
+        Column("published", TIME, "", True),
+        Column("modified", TIME, "", True),
+        Column("url", TEXT, "", True),
+    ),
+    ("advisory_id",),
+)
+
+RANGES = Table(
+    "ranges",
+    "Affected half-open ranges as byte keys: affected if `lo <= key AND (hi IS NULL OR key < hi)`.",
+    (
+        Column("namespace", LABEL, "as OSV names the ecosystem with its suffix: `Debian:12`, `Alpine:v3.10`, `PyPI`"),
+        Column("name", TEXT, "canonical package name: the source package for deb and apk"),
+        Column("advisory_id", LABEL, "the record"),
+        Column("source", LABEL, "the feed"),
+        Column("lo", BYTES, "key of the first affected version; empty for `introduced: 0`"),
+        Column("hi", BYTES, "key of the first version not affected; null for no end", True),
+        Column("introduced", TEXT, "as written", True),
+        Column("fixed", TEXT, "the fixed version as written; null if none is known", True),
+        Column("last_affected", TEXT, "as written", True),
+        Column("state", LABEL, "as in `findings`"),
+        Column("severity", LABEL, "the distribution's own rating of this package, our five labels; else null", True),
+    ),
+    ("namespace", "name", "lo"),
+)
+
+EXACT = Table(
+    "exact",
+    "Affected versions listed one by one (OSV `versions`), for records without ranges and for versions that no scheme parses.",
+    (
+        Column("namespace", LABEL, "as in `ranges`"),
+        Column("name", TEXT, "as in `ranges`"),
+        Column("version", TEXT, "as written"),
+        Column("advisory_id", LABEL, "the record"),
+        Column("source", LABEL, "the feed"),
+        Column("fixed", TEXT, "smallest fixed version that the record gives, if any", True),
+        Column("state", LABEL, "as in `findings`"),
+        Column("severity", LABEL, "as in `ranges`", True),
+    ),
+    ("namespace", "name", "version"),
+)
+
+SEVERITIES = Table(
+    "severities",
+    "Every rating of every source.",
+    (
+        Column("vuln_id", LABEL, "display id of the alias group"),
+        Column("advisory_id", LABEL, "the record that carries it"),
+        Column("source", LABEL, "`nvd`, `ghsa`, `debian`, …: who rated"),
+        Column("label", LABEL, "our five labels, computed from the vector where the source gives none", True),
+        Column("score", FLOAT, "CVSS base score", True),
+        Column("vector", TEXT, "CVSS vector", True),
+    ),
+    ("vuln_id",),
+)
+
+KEV = Table(
+    "kev",
+    "CISA's list of known exploited vulnerabilities.",
+    (
+        Column("cve_id", LABEL, ""),
+        Column("date_added", LABEL, "YYYY-MM-DD"),
+        Column("due_date", LABEL, "YYYY-MM-DD", True),
+        Column("ransomware", FLAG, "used in known ransomware campaigns"),
+        Column("title", TEXT, "", True),
+    ),
+    ("cve_id",),
+)
+
+DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV)
+
+# --- in memory only ------------------------------------------------------------------------------
+
+FILES = pa.schema(
+    [
+        pa.field("path", TEXT, nullable=False),
+        pa.field("size", INT, nullable=False),
+        pa.field("mode", SMALL, nullable=False),
+        pa.field("content", BYTES, nullable=False),
+    ]
+)
+"""What a detector is called with: a row per file, contents lying one after the other in one buffer."""
