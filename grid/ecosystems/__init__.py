@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
 
 Reader = Callable[[str, bytes, Limits], Iterator[Package | Note]]
 OwnerReader = Callable[[str, bytes, Limits], Iterator[OwnedFile | Note]]
+
+
+_NO_FILES = Wants()
 
 
 def same(name: str) -> str:
@@ -47,12 +51,12 @@ class Ecosystem:
     """OSV ecosystem names, without suffix, whose versions ``key`` orders: ``("Debian", "Ubuntu")``."""
     key_version: int = 1
     """Raise it when ``key`` changes: databases are built again, layers are not."""
-    wants: Wants = Wants()
+    wants: Wants = _NO_FILES
     read: Reader = nothing
     canonical: Callable[[str], str] = same
     system: bool = False
     """An OS package manager: matched by source package in the distribution's namespace."""
-    owns: Wants = Wants()
+    owns: Wants = _NO_FILES
     owned: OwnerReader | None = None
     """The files that an OS package record (asked for by ``owns``) lists as its packages' own."""
     purl_type: str = ""
@@ -61,7 +65,11 @@ class Ecosystem:
 
 def language(namespace: str) -> Callable[[Distro], str | None]:
     """The namespace of a language ecosystem, whatever the distribution."""
-    return lambda distro: namespace
+    return partial(_constant, namespace)
+
+
+def _constant(namespace: str, distro: Distro) -> str:  # a closure would not pickle
+    return namespace
 
 
 ALL: tuple[Ecosystem, ...] = tuple(

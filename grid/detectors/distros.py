@@ -1,0 +1,192 @@
+"""What os-release and its fall-backs say: a row per file. Squash decides which of them an image believes.
+
+Sources: os-release(5), lsb_release(1), and the release files of the distributions themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from grid.detectors import output_schema
+from grid.detectors._records import batch
+from grid.model import Wants
+from grid.schema import DISTROS
+
+VERSION = 1
+
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|\\(?P<escaped>.)|(?P<plain>[^\s'\"\\]+)")
+_ESCAPE = re.compile(r"\\([\"$`\\])")
+_RELEASE = re.compile(
+    r"(?P<name>.+?)\s+(?:release\s+)?v?(?P<version>[0-9][0-9A-Za-z._]*)(?:\s*\((?P<codename>[^)]*)\))?"
+)
+_CPE = re.compile(r"cpe:(?:/o|2\.3:o):([^:\s]+):([^:\s]+)(?::([^:\s]*))?")
+
+# How a release file names a distribution, lower case, first match wins; the id is the one its os-release has.
+_BY_NAME = (
+    ("red hat", "rhel"), ("centos", "centos"), ("alma", "almalinux"), ("rocky", "rocky"), ("oracle", "ol"),
+    ("amazon", "amzn"), ("fedora", "fedora"), ("scientific", "scientific"), ("photon", "photon"),
+    ("mariner", "mariner"), ("azure", "azurelinux"), ("opensuse", "opensuse"), ("suse", "sles"),
+    ("ubuntu", "ubuntu"), ("debian", "debian"), ("alpine", "alpine"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One file's word on the distribution; "" where it says nothing."""
+
+    id: str
+    version_id: str = ""
+    id_like: str = ""
+    pretty_name: str = ""
+    codename: str = ""
+
+
+def _id_of(name: str) -> str:
+    low = name.lower()
+    return next((found for part, found in _BY_NAME if part in low), "")
+
+
+def shell_assignments(text: str) -> dict[str, str]:
+    """``NAME=value`` lines, values quoted as a shell would have them; no expansion is made. The last one counts."""
+    values = {}
+    for line in text.splitlines():
+        found = _ASSIGNMENT.fullmatch(line)
+        if found is None:
+            continue
+        value, at = "", 0
+        while (piece := _QUOTED.match(found[2], at)) is not None:
+            if piece["double"] is not None:
+                value += _ESCAPE.sub(r"\1", piece["double"])
+            else:
+                value += piece["single"] or piece["escaped"] or piece["plain"] or ""
+            at = piece.end()
+        values[found[1]] = value
+    return values
+
+
+def _os_release(text: str) -> _Said | None:
+    values = shell_assignments(text)
+    if not values:
+        return None
+    pretty, version = values.get("PRETTY_NAME", ""), values.get("VERSION", "")
+    codename = values.get("VERSION_CODENAME") or values.get("UBUNTU_CODENAME", "")
+    if not codename and (found := re.search(r"\(([a-z]+)\)", version)):
+        codename = found[1]  # Debian before 10: VERSION="9 (stretch)"
+    if not codename and pretty.endswith("/sid"):
+        codename = pretty.split()[-1]
+    distro = values.get("ID", "").lower() or _id_of(values.get("NAME", "")) or "linux"
+    return _Said(distro, values.get("VERSION_ID", ""), values.get("ID_LIKE", "").lower(), pretty, codename)
+
+
+def _lsb_release(text: str) -> _Said | None:
+    values = shell_assignments(text)
+    name = values.get("DISTRIB_ID", "")
+    if not name:
+        return None
+    version, codename = values.get("DISTRIB_RELEASE", ""), values.get("DISTRIB_CODENAME", "")
+    return _Said(_id_of(name) or name.lower(), version, "", values.get("DISTRIB_DESCRIPTION", ""), codename)
+
+
+def _first_line(text: str) -> str:
+    # Cut: a hostile line must not cost the patterns below quadratic time.
+    return next((line.strip()[:256] for line in text.splitlines() if line.strip()), "")
+
+
+def _alpine_release(text: str) -> _Said | None:
+    line = _first_line(text)
+    return _Said("alpine", line) if re.fullmatch(r"[0-9][0-9A-Za-z._]*|edge", line) else None
+
+
+def _debian_version(text: str) -> _Said | None:
+    line = _first_line(text)
+    if re.fullmatch(r"[0-9][0-9.]*", line):
+        return _Said("debian", line)
+    return _Said("debian", codename=line) if re.fullmatch(r"[a-z]+(?:/[a-z]+)?", line) else None
+
+
+def _release_line(text: str) -> _Said | None:
+    line = _first_line(text)
+    found = _RELEASE.match(line)
+    distro = _id_of(line)
+    if found is None or not distro:
+        return None
+    return _Said(distro, found["version"], "", line, (found["codename"] or "").lower())
+
+
+def _cpe(text: str) -> _Said | None:
+    found = _CPE.search(text)
+    if found is None:
+        return None
+    vendor, product, version = found[1].replace("redhat", "red hat"), found[2], found[3] or ""
+    distro = _id_of(vendor) or _id_of(product)
+    return _Said(distro, "" if version in ("-", "*") else version) if distro else None
+
+
+def _apk_repositories(text: str) -> _Said | None:
+    """Edge, if the base system comes from it: a tagged or an additional edge repository does not make it so."""
+    main, edge = False, False
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        parts = words[0].rstrip("/").split("/") if words and not words[0].startswith("@") else []
+        if parts[-2:] == ["edge", "main"]:
+            return _Said("alpine", "edge")
+        edge = edge or "edge" in parts
+        main = main or parts[-1:] == ["main"]
+    return _Said("alpine", "edge") if edge and not main else None
+
+
+_SILENT = "etc/apk/repositories"  # naming no edge is no fault of this file
+
+_READERS: Mapping[str, Callable[[str], _Said | None]] = {
+    "etc/os-release": _os_release,
+    "usr/lib/os-release": _os_release,
+    "etc/lsb-release": _lsb_release,
+    "etc/alpine-release": _alpine_release,
+    "etc/debian_version": _debian_version,
+    "etc/system-release-cpe": _cpe,
+    _SILENT: _apk_repositories,
+} | {
+    f"etc/{name}-release": _release_line
+    for name in ("redhat", "centos", "almalinux", "rocky", "oracle", "fedora", "amazon", "system", "photon", "mariner")
+}
+
+
+@dataclass(frozen=True)
+class Distros:
+    """Reads the files that name a distribution."""
+
+    name: str = "distros"
+    version: str = str(VERSION)
+
+    @property
+    def wants(self) -> Wants:
+        return Wants(paths=frozenset(_READERS), max_bytes=1 << 20)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return output_schema(DISTROS)
+
+    def detect(self, files: pa.RecordBatch) -> pa.RecordBatch:
+        """A row per file that names a distribution, in the order of the files; a note row for one that fails to."""
+        rows: list[tuple[object, ...]] = []
+        for path, content in zip(*(files.column(c) for c in ("path", "content")), strict=True):
+            where = path.as_py()
+            reader = _READERS.get(where)
+            text = content.as_py().decode("utf-8", "replace") if reader else ""
+            if reader is None or not text.strip():
+                continue
+            said = reader(text)
+            if said is not None:
+                optional = (said.version_id, said.id_like, said.pretty_name, said.codename)
+                rows.append((where, said.id, *(value or None for value in optional), None, None))
+            elif where != _SILENT:
+                rows.append((where, *(None,) * 5, "Unparsable", "it names no distribution known here"))
+        return batch(rows, self.schema)
+
+
+DETECTOR = Distros()

@@ -1,0 +1,131 @@
+"""Debian packages: dpkg's database (``status``, or one file a package in ``status.d`` as distroless has it).
+
+Sources: deb-control(5), dpkg(1), and https://security-tracker.debian.org for the release numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+
+from packageurl import PackageURL
+
+from grid.ecosystems import Ecosystem
+from grid.keys.dpkg import key
+from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
+
+_STATUS = "var/lib/dpkg/status"
+_STATUS_D = "var/lib/dpkg/status.d/"
+_INFO = "var/lib/dpkg/info/"
+
+CODENAMES = {
+    "buzz": 1, "rex": 1, "bo": 1, "hamm": 2, "slink": 2, "potato": 2, "woody": 3, "sarge": 3, "etch": 4, "lenny": 5,
+    "squeeze": 6, "wheezy": 7, "jessie": 8, "stretch": 9, "buster": 10, "bullseye": 11, "bookworm": 12, "trixie": 13,
+    "forky": 14, "duke": 15,
+}  # fmt: skip
+"""Debian's releases: codename to major number."""
+
+TESTING = 14
+"""The release that ``testing`` and ``sid`` become: advisories list it before it is stable."""
+
+_FIELDS = re.compile(
+    rb"^(package|status|version|architecture|source|maintainer):[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_SOURCE = re.compile(r"(\S+)(?:\s*\(([^()\s]+)\))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_BAD_VERSION = re.compile(r"[^!-~]")
+
+
+def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+    """The installed packages of a dpkg database file: a stanza each, in which only single-line fields matter."""
+    single = path.startswith(_STATUS_D)
+    if path.endswith(".md5sums") or not (single or path == _STATUS):
+        return  # a file elsewhere that is merely named status (vcpkg has one) is no dpkg database
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n")
+    for number, stanza in enumerate(content.split(b"\n\n"), 1):
+        if not stanza.strip():
+            continue
+        fields = {name.lower(): value.decode("utf-8", "replace").strip() for name, value in _FIELDS.findall(stanza)}
+        status = fields.get(b"status")
+        # In `status` dpkg itself takes a stanza without Status as not installed; in `status.d` there is none.
+        if (status.split()[2:] != ["installed"]) if status is not None else (not single and b"package" in fields):
+            continue
+        yield _package(fields, path, number)
+
+
+def _package(fields: dict[bytes, str], path: str, number: int) -> Package | Note:
+    name, version = fields.get(b"package", ""), fields.get(b"version", "")
+    if not _NAME.fullmatch(name) or not version or _BAD_VERSION.search(version):
+        return Note("Unparsable", f"stanza {number} has no usable Package and Version", path)
+    arch = fields.get(b"architecture", "")
+    source = _SOURCE.fullmatch(fields.get(b"source", ""))
+    return Package(
+        name=name,
+        version=version,
+        arch=arch,
+        source_name=source[1] if source else name,
+        source_version=(source[2] if source else None) or version,
+        origin=fields.get(b"maintainer", ""),
+        purl=purl(name, version, arch),
+    )
+
+
+def purl(name: str, version: str, arch: str) -> str:
+    """``pkg:deb/NAME@VERSION?arch=ARCH``: the view adds the distribution as namespace."""
+    return PackageURL("deb", None, name, version, {"arch": arch} if arch else None).to_string()
+
+
+def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
+    """What ``info/NAME[:ARCH].list`` (absolute paths) or ``status.d/NAME.md5sums`` (relative ones) lists."""
+    if path.startswith(_INFO) and path.endswith(".list"):
+        owner = path[len(_INFO) : -len(".list")].partition(":")[0]
+        for line in _lines(content):
+            if len(line) > 1 and line != "/.":
+                yield OwnedFile(line.lstrip("/"), owner)
+    elif path.startswith(_STATUS_D) and path.endswith(".md5sums"):
+        owner = path[len(_STATUS_D) : -len(".md5sums")]
+        for line in _lines(content):
+            _, _, name = line.partition("  ")
+            if name:
+                yield OwnedFile(name.lstrip("/"), owner)
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    for line in BytesIO(content):
+        yield line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+
+def namespace(distro: Distro) -> str | None:
+    """``Debian:12``, ``Ubuntu:22.04:LTS``, ``Ubuntu:24.10``; None where no advisories of ours apply."""
+    if distro.id == "debian":
+        release = distro.version_id.partition("/")[0].lower()
+        if release in ("sid", "unstable", "testing"):
+            return f"Debian:{TESTING}"
+        if release in CODENAMES:
+            return f"Debian:{CODENAMES[release]}"
+        major = release.partition(".")[0]
+        return f"Debian:{int(major)}" if re.fullmatch("[0-9]{1,4}", major) else None
+    if distro.id == "ubuntu":
+        version = re.match(r"([0-9]{1,2})\.(04|06|10)(?:\.|$)", distro.version_id)
+        if version is None:
+            return None
+        year, month = int(version[1]), version[2]
+        long_term = month == "06" or (month == "04" and year % 2 == 0)
+        return f"Ubuntu:{version[1]}.{month}" + (":LTS" if long_term else "")
+    return None
+
+
+ECOSYSTEM = Ecosystem(
+    name="deb",
+    version=1,
+    key=key,
+    namespace=namespace,
+    osv=("Debian", "Ubuntu"),
+    wants=Wants(paths=frozenset({_STATUS}), globs=(f"{_STATUS_D}*",)),
+    read=read,
+    system=True,
+    owns=Wants(globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
+    owned=owned,
+)

@@ -1,0 +1,89 @@
+"""Node packages as installers leave them: the ``package.json`` of each, in or beside ``node_modules``.
+
+Source: https://docs.npmjs.com/cli/configuring-npm/package-json and folders(5) of npm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import orjson
+from packageurl import PackageURL
+
+from grid.ecosystems import Ecosystem, language
+from grid.keys.semver import key
+from grid.model import Limits, Note, Package, Wants
+
+MAX_BYTES = 4 << 20
+"""The largest package.json of npm's registry is below 2 MiB."""
+
+# node_modules wherever it is; Debian's global folders; corepack's cache; yarn where the official image puts it.
+_PLACE = re.compile(
+    r"(?:.*/)?(?:node_modules/|node/corepack/)|usr/(?:share|lib)/nodejs/|opt/yarn-v[^/]+/package\.json$"
+)
+_NAME = re.compile(r"(?:@[^/@\s]+/)?[^/@\s]+")
+_BAD_VERSION = re.compile(r"[\s\x00-\x1f]")
+
+
+def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+    """The package that an installed ``package.json`` describes, if it has both a name and a version.
+
+    Any package.json below ``node_modules`` counts: bundlers vendor real packages deep inside others, and a
+    package.json that only marks a module type has no version.
+    """
+    if not _PLACE.match(path) or not path.endswith("/package.json"):
+        return
+    if len(content) > MAX_BYTES:
+        yield Note("FileTooLarge", f"package.json has {len(content)} bytes", path)
+        return
+    try:
+        record = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))  # its depth is bounded by orjson itself
+    except orjson.JSONDecodeError:
+        yield Note("Unparsable", "package.json is not JSON", path)
+        return
+    if not isinstance(record, dict):
+        return
+    name, version = record.get("name"), record.get("version")
+    if not isinstance(name, str) or not isinstance(version, str) or not name or not version.strip():
+        return
+    version = version.strip()
+    if not _NAME.fullmatch(name) or len(name) > 214 or _BAD_VERSION.search(version):
+        yield Note("Unparsable", "package.json has a name or version that npm would refuse", path)
+        return
+    yield Package(
+        name=name,
+        version=version,
+        licenses=_licenses(record),
+        purl=purl(name, version),
+    )
+
+
+def purl(name: str, version: str) -> str:
+    """``pkg:npm/%40scope/name@1.2.3``."""
+    scope, slash, base = name.partition("/")
+    if not slash:
+        scope, base = "", name
+    return PackageURL("npm", scope or None, base, version).to_string()
+
+
+def _licenses(record: dict[str, object]) -> tuple[str, ...]:
+    """``license`` as text, or the older objects ``{type}`` and lists of them under either name."""
+    found: list[str] = []
+    for stated in (record.get("license"), record.get("licenses")):
+        for item in stated if isinstance(stated, list) else [stated]:
+            name = item.get("type") or item.get("name") if isinstance(item, dict) else item
+            if isinstance(name, str) and name.strip():
+                found.append(name.strip())
+    return tuple(dict.fromkeys(found))
+
+
+ECOSYSTEM = Ecosystem(
+    name="npm",
+    version=1,
+    key=key,
+    namespace=language("npm"),
+    osv=("npm",),
+    wants=Wants(names=frozenset({"package.json"}), max_bytes=MAX_BYTES),
+    read=read,
+)

@@ -1,0 +1,122 @@
+"""Python packages as installers leave them: ``*.dist-info/METADATA`` and the older egg forms.
+
+Sources: the "core metadata" and "recording installed projects" specifications of packaging.python.org.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from zipfile import ZipFile
+
+from packageurl import PackageURL
+
+from grid.ecosystems import Ecosystem, language
+from grid.keys.pep440 import key
+from grid.model import Limits, Note, Package, Wants
+
+_SUFFIXES = (".dist-info/METADATA", ".egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg")
+_EGG_MEMBER = "EGG-INFO/PKG-INFO"
+_HEADER_BYTES = 1 << 20
+_SEPARATORS = re.compile(r"[-_.]+")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_BAD_VERSION = re.compile(r"[\s\x00-\x1f]")
+# Field, value, and the lines that go on with it: what follows the first empty line is the description.
+_FIELD = re.compile(
+    r"^(name|version|license|license-expression|classifier):[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_CLASSIFIER = "License :: "
+
+
+def canonical(name: str) -> str:
+    """PEP 503: case and runs of ``-``, ``_`` and ``.`` do not matter."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+    """The package that a metadata file describes: its header, whatever the encoding of the rest."""
+    if not path.endswith(_SUFFIXES):
+        return
+    if path.endswith(".egg"):
+        try:
+            content = _egg_metadata(content)
+        except Exception:  # zipfile raises a dozen kinds on damaged archives
+            yield Note("Unparsable", "the egg cannot be opened", path)
+            return
+    header = _header(content)
+    name = version = ""
+    stated: list[str] = []
+    expression = ""
+    classifiers: list[str] = []
+    for field, value in _FIELD.findall(header):
+        value = value.strip()
+        match field.lower():
+            case "name":
+                name = name or value
+            case "version":
+                version = version or value
+            case "license-expression":
+                expression = expression or value
+            case "license":
+                stated.append(value)
+            case _:
+                if value.startswith(_CLASSIFIER):
+                    classifiers.append(value.rpartition(" :: ")[2])
+    if not name and not version and not header.strip():
+        return  # distributions put empty markers there
+    if not _NAME.fullmatch(name) or not version or _BAD_VERSION.search(version):
+        yield Note("Unparsable", "the metadata has no usable Name and Version", path)
+        return
+    if expression:
+        licenses = [expression]
+    else:
+        # Some projects put the whole text into License; the first line of that says nothing.
+        short = [s for s in stated if s and s.upper() not in ("UNKNOWN", "NONE") and len(s) <= 100]
+        licenses = short or [c for c in classifiers if c != "OSI Approved"]
+    yield Package(
+        name=name,
+        version=version,
+        licenses=tuple(dict.fromkeys(licenses)),
+        purl=PackageURL("pypi", None, canonical(name), version).to_string(),
+    )
+
+
+def _egg_metadata(content: bytes) -> bytes:
+    """The metadata inside an egg that was installed zipped; empty if there is none."""
+    if not content.startswith(b"PK"):
+        return b""
+    with ZipFile(BytesIO(content)) as egg:
+        if _EGG_MEMBER not in egg.namelist():
+            return b""
+        with egg.open(_EGG_MEMBER) as member:
+            return member.read(_HEADER_BYTES)  # what it inflates to is bounded here
+
+
+def _header(content: bytes) -> str:
+    """What stands before the first empty line, as text."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content[:_HEADER_BYTES].decode("utf-16", "replace").lstrip("\ufeff\r\n")
+    else:
+        head = content[:_HEADER_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        head = _EMPTY_LINE.split(head, maxsplit=1)[0]
+        try:
+            text = head.decode("utf-8")
+        except UnicodeDecodeError:
+            text = head.decode("latin-1")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.partition("\n\n")[0]
+
+
+ECOSYSTEM = Ecosystem(
+    name="pypi",
+    version=1,
+    key=key,
+    namespace=language("PyPI"),
+    osv=("PyPI",),
+    wants=Wants(suffixes=_SUFFIXES, max_bytes=16 << 20),
+    read=read,
+    canonical=canonical,
+)

@@ -1,0 +1,156 @@
+"""os-release and its fall-backs."""
+
+from __future__ import annotations
+
+import pytest
+
+from grid.detectors.distros import DETECTOR, shell_assignments
+from grid.testing import accept_detector, files_batch
+
+DEBIAN = b"""\
+PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+HOME_URL="https://www.debian.org/"
+"""
+
+
+def said(path: str, content: str | bytes) -> tuple[object, ...] | None:
+    """(id, version_id, id_like, pretty_name, codename) of the one row; the note's code; or None."""
+    rows = DETECTOR.detect(files_batch([(path, content.encode() if isinstance(content, str) else content)])).to_pylist()
+    if not rows:
+        return None
+    (row,) = rows
+    assert row["path"] == path
+    if row["note_code"]:
+        return (row["note_code"],)
+    return tuple(row[name] for name in ("id", "version_id", "id_like", "pretty_name", "codename"))
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "expected"),
+    [
+        ("etc/os-release", DEBIAN, ("debian", "12", None, "Debian GNU/Linux 12 (bookworm)", "bookworm")),
+        ("usr/lib/os-release", DEBIAN, ("debian", "12", None, "Debian GNU/Linux 12 (bookworm)", "bookworm")),
+        (
+            "etc/os-release",
+            'ID=debian\nVERSION_ID="9"\nVERSION="9 (stretch)"\n',
+            ("debian", "9", None, None, "stretch"),
+        ),
+        (
+            "etc/os-release",
+            'PRETTY_NAME="Debian GNU/Linux bookworm/sid"\nID=debian\n',
+            ("debian", None, None, "Debian GNU/Linux bookworm/sid", "bookworm/sid"),
+        ),
+        ("etc/os-release", "ID=Wolfi\nVERSION_ID=20230201\n", ("wolfi", "20230201", None, None, None)),
+        (
+            "etc/os-release",
+            'ID="rocky"\nID_LIKE="rhel fedora"\nVERSION_ID=9',
+            ("rocky", "9", "rhel fedora", None, None),
+        ),
+        ("etc/os-release", 'NAME="Red Hat Enterprise Linux"\nVERSION_ID=7.3\n', ("rhel", "7.3", None, None, None)),
+        ("etc/os-release", "VERSION_ID=1\n", ("linux", "1", None, None, None)),
+        ("etc/os-release", "no assignment\n", ("Unparsable",)),
+        ("etc/os-release", b"\xff\xfe\x00\x00", ("Unparsable",)),
+        ("etc/os-release", "", None),
+        ("etc/alpine-release", "3.10.9\n", ("alpine", "3.10.9", None, None, None)),
+        ("etc/alpine-release", "3.22.0_alpha20250108\n", ("alpine", "3.22.0_alpha20250108", None, None, None)),
+        ("etc/alpine-release", "<html>\n", ("Unparsable",)),
+        ("etc/debian_version", "11.6\n", ("debian", "11.6", None, None, None)),
+        ("etc/debian_version", "bookworm/sid\n", ("debian", None, None, None, "bookworm/sid")),
+        ("etc/debian_version", "kali rolling\n", ("Unparsable",)),
+        (
+            "etc/redhat-release",
+            "Red Hat Enterprise Linux Server release 7.4 (Maipo)\n",
+            ("rhel", "7.4", None, "Red Hat Enterprise Linux Server release 7.4 (Maipo)", "maipo"),
+        ),
+        (
+            "etc/redhat-release",
+            "AlmaLinux release 8.10 (Cerulean Leopard)",
+            ("almalinux", "8.10", None, "AlmaLinux release 8.10 (Cerulean Leopard)", "cerulean leopard"),
+        ),
+        (
+            "etc/centos-release",
+            "CentOS Linux release 7.9.2009 (Core)\n",
+            ("centos", "7.9.2009", None, "CentOS Linux release 7.9.2009 (Core)", "core"),
+        ),
+        (
+            "etc/system-release",
+            "Amazon Linux release 2 (Karoo)\n",
+            ("amzn", "2", None, "Amazon Linux release 2 (Karoo)", "karoo"),
+        ),
+        ("etc/redhat-release", "an unheard-of thing 1\n", ("Unparsable",)),
+        ("etc/system-release-cpe", "cpe:/o:redhat:enterprise_linux:8::baseos\n", ("rhel", "8", None, None, None)),
+        ("etc/system-release-cpe", "cpe:2.3:o:amazon:amazon_linux:2\n", ("amzn", "2", None, None, None)),
+        ("etc/system-release-cpe", "cpe:/o:fedoraproject:fedora:-\n", ("fedora", None, None, None, None)),
+        (
+            "etc/lsb-release",
+            'DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=22.04\nDISTRIB_CODENAME=jammy\nDISTRIB_DESCRIPTION="Ubuntu 22.04 LTS"',
+            ("ubuntu", "22.04", None, "Ubuntu 22.04 LTS", "jammy"),
+        ),
+    ],
+)
+def test_what_each_file_says(path: str, content: str | bytes, expected: tuple[object, ...] | None) -> None:
+    assert said(path, content) == expected
+
+
+MIRROR = "https://dl-cdn.alpinelinux.org/alpine"
+
+
+@pytest.mark.parametrize(
+    ("repositories", "edge"),
+    [
+        (f"{MIRROR}/edge/main\n{MIRROR}/edge/community\n", True),
+        (f"{MIRROR}/v3.10/main\n{MIRROR}/edge/main/\n", True),
+        (f"{MIRROR}/edge/testing\n", True),
+        (f"{MIRROR}/v3.10/main\n{MIRROR}/v3.10/community\n", False),
+        (f"{MIRROR}/v3.10/main\n{MIRROR}/edge/testing\n", False),
+        (f"{MIRROR}/v3.10/main\n@edge {MIRROR}/edge/main\n", False),
+        (f"{MIRROR}/v3.10/main\n#{MIRROR}/edge/main\n", False),
+        ("", False),
+        ("nonsense", False),
+    ],
+)
+def test_an_alpine_whose_base_system_comes_from_edge_is_edge(repositories: str, edge: bool) -> None:
+    assert said("etc/apk/repositories", repositories) == (("alpine", "edge", None, None, None) if edge else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=plain", "plain"),
+        ("A='single $x \\n'", "single $x \\n"),
+        ('A="a \\"quoted\\" \\$1 \\`x\\` \\\\ \\n"', 'a "quoted" $1 `x` \\ \\n'),
+        ("A=a\\ b", "a b"),
+        ("A=a'b'\"c\"", "abc"),
+        ("A=value # comment", "value"),
+        ("A=", ""),
+        ("A=first\nA=second", "second"),
+        ('A="unfinished', ""),
+    ],
+)
+def test_values_are_quoted_as_in_a_shell(line: str, value: str) -> None:
+    assert shell_assignments(line) == {"A": value}
+
+
+def test_other_files_are_neither_asked_for_nor_read() -> None:
+    wanted = DETECTOR.wants.matcher()
+    for path in ("os-release", "srv/etc/os-release", "etc/hostname"):
+        assert not wanted(path, 0o644)
+        assert said(path, DEBIAN) is None
+
+
+def test_it_passes_the_exam_of_detectors() -> None:
+    accept_detector(
+        DETECTOR,
+        {
+            "etc/os-release": DEBIAN,
+            "etc/debian_version": b"12.5\n",
+            "etc/redhat-release": b"Rocky Linux release 9.3 (Blue Onyx)\n",
+            "etc/system-release-cpe": b"cpe:/o:rocky:rocky:9::baseos\n",
+            "etc/apk/repositories": f"{MIRROR}/edge/main\n".encode(),
+        },
+    )

@@ -1,0 +1,92 @@
+"""Which language packages belong to OS packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from grid.detectors.owned_files import DETECTOR, OwnedFiles
+from grid.ecosystems import ALL, BY_NAME
+from grid.model import Limits, Note, OwnedFile, Wants
+from grid.testing import accept_detector, files_batch
+
+SIX = "usr/lib/python3/dist-packages/six-1.16.0.egg-info"
+SAMPLES = {
+    "var/lib/dpkg/info/python3-six.list": f"/.\n/usr\n/usr/lib/python3/six.py\n/{SIX}\n/{SIX}/PKG-INFO\n".encode(),
+    "var/lib/dpkg/info/node-lodash:all.list": b"/.\n/usr/share/nodejs/lodash/package.json\n/usr/share/a.js\n",
+    "var/lib/dpkg/info/bash.list": b"/.\n/bin\n/bin/bash\n",
+    "var/lib/dpkg/status.d/wheel.md5sums": b"00000000000000000000000000000000  usr/lib/wheel-1.dist-info/METADATA\n",
+    "lib/apk/db/installed": b"P:py3-six\nF:usr/lib/six-1.dist-info\nR:METADATA\nR:RECORD\n\nP:musl\nF:lib\nR:ld.so\n",
+}
+
+
+def rows_of(files: dict[str, bytes], detector: OwnedFiles = DETECTOR) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = detector.detect(files_batch(files.items())).to_pylist()
+    return rows
+
+
+def test_only_records_of_language_packages_are_kept_with_their_owner() -> None:
+    found = [(row["source_path"], row["path"], row["owner"]) for row in rows_of(SAMPLES)]
+    assert found == [
+        ("var/lib/dpkg/info/python3-six.list", SIX, "python3-six"),
+        ("var/lib/dpkg/info/python3-six.list", f"{SIX}/PKG-INFO", "python3-six"),
+        ("var/lib/dpkg/info/node-lodash:all.list", "usr/share/nodejs/lodash/package.json", "node-lodash"),
+        ("var/lib/dpkg/status.d/wheel.md5sums", "usr/lib/wheel-1.dist-info/METADATA", "wheel"),
+        ("lib/apk/db/installed", "usr/lib/six-1.dist-info/METADATA", "py3-six"),
+    ]
+
+
+def test_windows_line_ends_hide_nothing() -> None:
+    windows = {path: content.replace(b"\n", b"\r\n") for path, content in SAMPLES.items()}
+    assert rows_of(windows) == rows_of(SAMPLES)
+
+
+def test_lists_elsewhere_and_other_files_of_dpkg_are_not_asked_for() -> None:
+    wanted = DETECTOR.wants.matcher()
+    for path in (
+        "etc/apt/sources.list",
+        "var/lib/dpkg/info/bash.md5sums",
+        "var/lib/dpkg/status",
+        "var/lib/dpkg/status.d/six",
+    ):
+        assert not wanted(path, 0o644)
+
+
+def test_a_list_without_records_is_never_split_into_lines() -> None:
+    def read(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
+        if content:
+            raise AssertionError("asked in vain")
+        yield Note("x", "x")
+
+    detector = OwnedFiles((replace(BY_NAME["deb"], owned=read), *ALL[1:]))
+    assert rows_of({"var/lib/dpkg/info/bash.list": SAMPLES["var/lib/dpkg/info/bash.list"]}, detector) == []
+    (note,) = rows_of({"var/lib/dpkg/info/six.list": SAMPLES["var/lib/dpkg/info/python3-six.list"]}, detector)
+    assert note["note_message"] == "the reader raised AssertionError"
+
+
+def test_a_binary_database_and_a_reader_with_globs_are_always_asked() -> None:
+    def read(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
+        yield OwnedFile(SIX, "six")
+        yield OwnedFile("opt/thing.whatever", "thing")
+
+    binary = replace(BY_NAME["deb"], owned=read)
+    files = {"var/lib/dpkg/info/six.list": b"RpmP\0\0\0"}
+    assert [row["path"] for row in rows_of(files, OwnedFiles((binary, *ALL[1:])))] == [SIX]
+    globbing = replace(BY_NAME["npm"], wants=Wants(globs=("opt/*.whatever",)))
+    rows = rows_of({"var/lib/dpkg/info/six.list": b"/opt\n"}, OwnedFiles((binary, globbing)))
+    assert [row["path"] for row in rows] == ["opt/thing.whatever"]
+
+
+def test_the_version_changes_with_the_records_that_are_asked_for() -> None:
+    other = replace(BY_NAME["npm"], wants=Wants(names=frozenset({"package.json", "bower.json"})))
+    versions = {
+        DETECTOR.version,
+        OwnedFiles((*ALL[:3], other)).version,
+        OwnedFiles((replace(ALL[0], version=99), *ALL[1:])).version,
+    }
+    assert len(versions) == 3
+
+
+def test_it_passes_the_exam_of_detectors() -> None:
+    accept_detector(DETECTOR, SAMPLES)
