@@ -1,0 +1,91 @@
+"""The ``scangrid`` command: one file a command group, found by the list below and by entry points.
+
+``scangrid db`` comes from ``vulndb`` through the entry point group ``scangrid.commands``: this package never
+imports it, and any other package can add a command in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from grid.errors import GridError, UsageError
+
+EXIT_FINDINGS, EXIT_USAGE, EXIT_INCOMPLETE = 1, 2, 3
+
+app = typer.Typer(
+    name="scangrid",
+    help="Scan whole estates of container images, each layer once, into Parquet tables that answer SQL.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `scangrid demo`: it needs no registry, no network and no database.",
+)
+
+COMMANDS = ("scan", "sweep", "sql", "explain", "demo")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"scangrid {version('scangrid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None: ...
+
+
+def build() -> typer.Typer:
+    """The whole command: ours, then whatever installed packages add."""
+    for name in COMMANDS:
+        import_module(f"grid.cli.{name}").add(app)
+    for point in entry_points(group="scangrid.commands"):
+        app.add_typer(point.load(), name=point.name)
+    return app
+
+
+def main() -> None:
+    """Run the command: a user's mistake is one clear line and exit code 2, never a traceback."""
+    try:
+        code = build()(standalone_mode=False)
+    except GridError as error:
+        fail(error)
+        code = EXIT_USAGE if isinstance(error, UsageError) or not error.retryable else EXIT_INCOMPLETE
+    except click.exceptions.Abort:
+        complain("stopped. What was committed stays; run the same command to go on.")
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped. What was committed stays; run the same command to go on.")
+        code = 130
+    except BrokenPipeError:  # `scangrid sql … | head` is no mistake
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(error: GridError) -> None:
+    """Code, what, remedy: on one line of standard error."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    remedy = f" [dim]→ {escape(error.remedy)}[/]" if error.remedy else ""
+    console.print(f"[bold red]{error.code}[/]: {escape(str(error))}{remedy}")
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))

@@ -1,0 +1,73 @@
+"""``scangrid explain IMAGE PATH_OR_PACKAGE``: why the tables say what they say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from grid.cli.options import LakeOption, find_database, open_lake
+from grid.errors import UsageError
+from grid.model import Reference
+from grid.reports import why
+from grid.warehouse import connect
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(explain)
+
+
+def explain(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="As in the tables: repository:tag, or a digest.")],
+    what: Annotated[str, typer.Argument(metavar="PATH_OR_PACKAGE", help="A path in the image, or a package's name.")],
+    lake: LakeOption = None,
+) -> None:
+    """Say which layer brought a path or package, what hid it, and which advisory ranges match it, and why.
+
+    Example: `scangrid explain shop/web:2.1 urllib3`
+    """
+    store = open_lake(lake, create=False)
+    console = Console(highlight=False, soft_wrap=True)
+    with connect(store) as con:
+        found = _find(con, image)
+        why.show_image(console, found)
+        layers = why.layers_of(con, found["digest"])
+        packages = why.packages_of(con, layers, what)
+        path = what.strip("/")
+        steps = why.history_of(con, layers, path)
+        if not packages and not steps:
+            raise UsageError(
+                f"{why.name_of(found)} has neither a package nor a path called {what!r}",
+                remedy='packages go by their name, paths as in: scangrid sql "select path from entries"',
+            )
+        if steps:
+            why.show_history(console, path, steps, layers)
+        if packages:
+            why.show_packages(console, con, found, layers, packages, find_database())
+
+
+def _find(con: Any, image: str) -> dict[str, Any]:
+    """The newest row of ``images`` that the user can mean."""
+    wanted = {image}
+    try:
+        reference = Reference.parse(image)
+        wanted |= {str(reference), reference.digest, f"{reference.registry}/{reference.repository}:{reference.tag}"}
+    except UsageError:
+        pass
+    rows = (
+        con.sql(
+            "SELECT *, repository || ':' || tag AS short, registry || '/' || repository || ':' || tag AS long, "
+            "registry || ':' || concat_ws(':', nullif(repository, ''), tag) AS local "
+            "FROM images WHERE digest IS NOT NULL ORDER BY scanned_at DESC"
+        )
+        .to_arrow_table()
+        .to_pylist()
+    )
+    for row in rows:
+        if wanted & {row["short"], row["long"], row["local"], row["digest"], row["ref_digest"], row["registry"]}:
+            return dict(row)
+    known = sorted({row["short"].strip(":") for row in rows})
+    hint = f"for example {', '.join(known[:3])}" if known else "scan it first"
+    raise UsageError(f"the lake has no image {image!r}", remedy=hint)

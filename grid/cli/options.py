@@ -1,0 +1,64 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grid.database import Database, default_root, open_database
+from grid.errors import DatabaseMissing, UsageError
+from grid.model import Platform
+from grid.store import Lake
+
+DEFAULT_LAKE = "./scangrid-lake"
+
+LakeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lake",
+        envvar="SCANGRID_LAKE",
+        metavar="DIR",
+        help=f"The lake: a folder or s3:// URI. [default: {DEFAULT_LAKE}]",
+    ),
+]
+PlatformOption = Annotated[
+    str, typer.Option("--platform", metavar="OS/ARCH", help="Which platform of a multi-platform image, or `all`.")
+]
+
+
+def open_lake(named: str | None, *, create: bool, fallback: str = "") -> Lake:
+    """The lake that the option, the environment, the estate or the default names, in this order."""
+    return Lake.open(named or fallback or DEFAULT_LAKE, create=create)
+
+
+def find_database(named: str = "") -> Database | None:
+    """The vulnerability database, or None if there is none yet: scanning works without, matching does not."""
+    try:
+        return open_database(Path(named).expanduser() if named else default_root())
+    except DatabaseMissing:
+        return None
+
+
+def platforms(text: str) -> tuple[str, ...]:
+    """``all`` is an empty tuple, as in an estate."""
+    return () if text == "all" else tuple(str(Platform.parse(part)) for part in text.split(","))
+
+
+SCANNERS = {"vuln": "packages", "secret": "secrets"}
+
+
+def scanners(text: str) -> tuple[str, ...]:
+    """``--scanners vuln,secret`` as detectors of an estate."""
+    chosen = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [part for part in chosen if part not in SCANNERS]
+    if unknown or not chosen:
+        raise UsageError(f"no scanner {', '.join(unknown) or text!r}", remedy=f"choose from {', '.join(SCANNERS)}")
+    return tuple(SCANNERS[part] for part in chosen)
+
+
+def interactive() -> bool:
+    """Whether a person watches: progress is for them, and not for logs."""
+    return os.isatty(2) and os.environ.get("TERM") != "dumb" and "CI" not in os.environ

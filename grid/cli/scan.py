@@ -1,0 +1,106 @@
+"""``scangrid scan REF…``: one or a few images, in this process, printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grid.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
+from grid.cli.options import LakeOption, PlatformOption, find_database, open_lake, platforms, scanners
+from grid.cli.progress import watching
+from grid.driver import LocalExecutor
+from grid.errors import UsageError
+from grid.estate import Estate
+from grid.model import Reference
+from grid.registries import Access
+from grid.reports import results, terminal
+from grid.survey import Target, targets_of
+from grid.sweep import sweep
+from grid.warehouse import connect, publish
+
+FORMATS = ("table", "json")
+SEVERITIES = ("critical", "high", "medium", "low", "negligible", "unknown")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(scan)
+
+
+def scan(
+    references: Annotated[list[str], typer.Argument(metavar="REF…", help="Images; see the transports below.")],
+    lake: LakeOption = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="table or json.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of the screen.")] = None,
+    severity: Annotated[str, typer.Option(help="Show only these, for example critical,high.")] = "",
+    ignore_unfixed: Annotated[bool, typer.Option(help="Show only what has a fix.")] = False,
+    scanners_: Annotated[str, typer.Option("--scanners", help="What to look for: vuln, secret.")] = "vuln,secret",
+    platform: PlatformOption = "linux/amd64",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything shown was found.")] = False,
+    plain_http: Annotated[bool, typer.Option("--plain-http", help="The registry speaks http, not https.")] = False,
+    ca_file: Annotated[str, typer.Option("--ca-file", help="CA bundle (PEM) that signed the registry.")] = "",
+    credential: Annotated[
+        str, typer.Option(help="env:NAME or file:PATH that holds user:password. [default: the docker configuration]")
+    ] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Scan images and print what was found.
+
+    Uses and fills the lake: a layer that it knows is not read again.
+
+    Transports: `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE[:REF]`,
+    `docker://host/repo[:tag|@digest]` (`docker://` may be left out).
+
+    Example: `scangrid scan oci:./layout:1.0 registry.example.com/shop/web:2.1 --severity critical,high`
+    """
+    if format not in FORMATS:
+        raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
+    chosen = tuple(part.strip().lower() for part in severity.split(",") if part.strip())
+    for name in chosen:
+        if name not in SEVERITIES:
+            raise UsageError(f"no severity {name!r}", remedy=f"choose from {', '.join(SEVERITIES)}")
+    wanted = results.Selection(severities=chosen, fixed_only=ignore_unfixed)
+    estate = Estate(
+        images=tuple(references),
+        platforms=platforms(platform),
+        detectors=scanners(scanners_),  # type: ignore[arg-type]
+    )
+    targets = [t for text in references for t in _targets(text, plain_http, ca_file, credential)]
+    if not targets:
+        raise UsageError(f"no image in {', '.join(references)}")
+    store = open_lake(lake, create=True)
+    database = find_database() if "packages" in estate.detectors else None
+    with watching(quiet) as emit:
+        done = sweep(estate, store, LocalExecutor(), database=database, emit=emit, kind="scan", targets=targets)
+    publish(store)
+    unmatched = "packages" in estate.detectors and database is None
+    with connect(store) as con:
+        images = results.images(con, done.sweep_id, wanted)
+    if format == "json":
+        text = results.to_json(images, done, matched=not unmatched)
+        if output is None:
+            typer.echo(text)
+        else:
+            output.write_text(text + "\n", encoding="utf-8")
+    elif output is None:
+        terminal.show_images(Console(highlight=False), images, done, matched=not unmatched)
+    else:
+        with output.open("w", encoding="utf-8") as file:
+            terminal.show_images(Console(file=file, highlight=False, width=120), images, done, matched=not unmatched)
+    if done.images.get("failed") or done.images.get("incomplete"):
+        raise typer.Exit(EXIT_INCOMPLETE)
+    if exit_code and any(image.vulnerabilities or image.secrets for image in images):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _targets(text: str, plain_http: bool, ca_file: str, credential: str) -> list[Target]:
+    reference = Reference.parse(text)
+    if reference.transport != "docker":
+        return targets_of(reference)
+    access = Access(
+        "docker", reference.registry, plain_http=plain_http, ca_file=ca_file, credential=credential
+    )  # fmt: skip
+    return targets_of(reference, access)

@@ -1,0 +1,222 @@
+"""What the facts of the lake mean for the images of a sweep: squash new chains, match distinct packages.
+
+Reads no layer and asks no registry, so a new database costs a join and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grid import ecosystems, findings, match
+from grid.database import Database
+from grid.errors import DatabaseInvalid
+from grid.events import Emit, Stage
+from grid.images import SQUASH_VERSION, LayerColumns, squash
+from grid.model import Distro
+from grid.schema import CHAINS, FINDINGS, MATCHES
+from grid.store import Lake
+from grid.warehouse import connect
+
+_SYSTEMS = [e for e in ecosystems.ALL if e.system]
+_LANGUAGES = {e.name: e.namespace(Distro("")) for e in ecosystems.ALL if not e.system}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What squash and match did."""
+
+    chains: int
+    """Chains squashed now."""
+    match_id: str | None
+    """None if there is no database."""
+    db_version: str | None
+    packages: int = 0
+    """Distinct packages matched."""
+    findings: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """Layer → notes on it, which lower the coverage of its images."""
+
+
+def os_namespace(distro: Distro) -> str | None:
+    """The OSV ecosystem of a distribution's packages, or None if no advisories are known for it."""
+    return next((name for e in _SYSTEMS if (name := e.namespace(distro)) is not None), None)
+
+
+def judge(
+    lake: Lake,
+    digests: Sequence[str],
+    detectors: Mapping[str, str] | None,
+    sweep_id: str,
+    database: Database | None,
+    emit: Emit,
+) -> Judged:
+    """Squash the chains of these images that are new, then match their packages with ``database``.
+
+    ``detectors``: the versions whose facts are current; None takes the chains as they are. Without a database
+    nothing is matched and no ``findings`` row is written.
+    """
+    stack = lake.read(
+        "image_layers", columns=["digest", "ordinal", "layer_digest", "chain_id"], filter={"digest": list(digests)}
+    )
+    emit(Stage("squash"))
+    squashed = 0 if detectors is None else _squash(lake, stack, detectors)
+    layers = pc.unique(stack["layer_digest"])
+    notes = lake.read("notes", columns=["layer_digest"], filter={"layer_digest": layers})
+    counted = {row["values"]: row["counts"] for row in pc.value_counts(notes["layer_digest"]).to_pylist()}
+    if database is None:
+        return Judged(squashed, None, None, notes=counted)
+    emit(Stage("match"))
+    match_id, packages, found = _match(lake, stack, sweep_id, database)
+    return Judged(squashed, match_id, database.version, packages, found, counted)
+
+
+# --- squash --------------------------------------------------------------------------------------
+
+
+def _squash(lake: Lake, stack: pa.Table, detectors: Mapping[str, str]) -> int:
+    chains = _chains(stack)
+    if not chains.num_rows:
+        return 0
+    read = _scanned_layers(lake, detectors)
+    version = f"{SQUASH_VERSION}-{hashlib.sha256(repr(sorted(detectors.items())).encode()).hexdigest()[:12]}"
+    versions = _versions(chains, read, version)
+    known = lake.read("chains", columns=["chain_id", "version"])
+    have = dict(zip(known["chain_id"].to_pylist(), known["version"].to_pylist(), strict=True))
+    ids = chains["chain_id"].to_pylist()
+    wanted = [have.get(chain) != versions[chain] for chain in ids]
+    if not any(wanted):
+        return 0
+    chains = _with_ancestors(chains.append_column("wanted", pa.array(wanted)))
+    squash_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
+    facts = _columns(lake, pc.unique(chains["layer_digest"]))
+    done = 0
+    for number, batch in enumerate(squash(chains, facts, os_namespace, squash_id)):
+        rows = batch.chains
+        told = pa.array([versions[chain] for chain in rows["chain_id"].to_pylist()], pa.string())
+        rows = rows.set_column(rows.schema.get_field_index("version"), CHAINS.arrow.field("version"), told)
+        lake.write("hidden", f"{squash_id}-{number}", batch.hidden)
+        lake.write("chains", f"{squash_id}-{number}", rows)  # last: it commits the rows of hidden
+        done += rows.num_rows
+    return done
+
+
+def _chains(stack: pa.Table) -> pa.Table:
+    """Distinct chains with their parents, from the ordered layers of images."""
+    stack = stack.sort_by([("digest", "ascending"), ("ordinal", "ascending")]).combine_chunks()
+    if not stack.num_rows:
+        schema = pa.schema([CHAINS.arrow.field(n) for n in ("chain_id", "parent_id", "layer_digest", "depth")])
+        return schema.empty_table()
+    ids = stack["chain_id"].combine_chunks()
+    before = pa.concat_arrays([pa.nulls(1, ids.type), ids.slice(0, len(ids) - 1)])
+    parent = pc.if_else(pc.equal(stack["ordinal"], 0), pa.scalar(None, ids.type), before)
+    table = pa.table({
+        "chain_id": ids,
+        "parent_id": parent,
+        "layer_digest": stack["layer_digest"],
+        "depth": pc.add(stack["ordinal"], 1).cast(pa.int32()),
+    })  # fmt: skip
+    return table.group_by(table.column_names).aggregate([])
+
+
+def _with_ancestors(chains: pa.Table) -> pa.Table:
+    """Only the chains wanted and those they stand on."""
+    parents = dict(zip(chains["chain_id"].to_pylist(), chains["parent_id"].to_pylist(), strict=True))
+    needed: set[str] = set()
+    for chain in chains.filter(chains["wanted"])["chain_id"].to_pylist():
+        at: str | None = chain
+        while at is not None and at not in needed:
+            needed.add(at)
+            at = parents[at]
+    return chains.filter(pc.is_in(chains["chain_id"], value_set=pa.array(sorted(needed))))
+
+
+def _scanned_layers(lake: Lake, detectors: Mapping[str, str]) -> set[str]:
+    """Layers whose facts are complete and current."""
+    count: dict[str, int] = {}
+    for (digest, name, version), known in lake.scanned().items():
+        if known.ok and detectors.get(name) == version:
+            count[digest] = count.get(digest, 0) + 1
+    return {digest for digest, n in count.items() if n == len(detectors)}
+
+
+def _versions(chains: pa.Table, read: set[str], version: str) -> dict[str, str]:
+    """A chain with a layer that could not be read is squashed as far as it goes, and again once it can be."""
+    versions: dict[str, str] = {}
+    ordered = chains.sort_by("depth")
+    for chain, parent, layer in zip(
+        *(ordered[name].to_pylist() for name in ("chain_id", "parent_id", "layer_digest")), strict=True
+    ):
+        below = versions[parent] if parent is not None else version
+        missing = "" if layer in read else f"-{layer[7:15]}"
+        versions[chain] = below + missing
+    return versions
+
+
+def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
+    where = {"layer_digest": layers}
+
+    def read(table: str, *names: str) -> pa.Table:
+        return lake.read(table, columns=["layer_digest", *names], filter=where)
+
+    return LayerColumns(
+        packages=read("packages", "source_path", "ecosystem"),
+        distros=read("distros", "path", "id", "version_id", "id_like", "pretty_name", "codename"),
+        secrets=read("secrets", "path"),
+        malware=read("malware", "path"),
+        owned_files=read("owned_files", "source_path", "path", "owner"),
+        hiders=read("hiders", "path", "kind", "link_target"),
+        path_index=read("path_index", "files", "dirs"),
+    )
+
+
+# --- match ---------------------------------------------------------------------------------------
+
+# A layer stands in images of several distributions at times: its packages are matched once for each. Hidden
+# packages are matched too: a few findings that no image shows cost less than the join that would leave them out.
+_CANDIDATES = """
+WITH tops AS (
+    SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest
+),
+places AS (
+    SELECT DISTINCT s.layer_digest, c.os_namespace
+    FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
+)
+SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.source_version, p.arch, p.modularity,
+    CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS namespace
+FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
+WHERE namespace IS NOT NULL
+"""
+
+
+def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database) -> tuple[str, int, int]:
+    outdated = database.outdated_keys({e.name: e.key_version for e in ecosystems.ALL})
+    if outdated:
+        raise DatabaseInvalid(
+            f"the database orders versions of {', '.join(outdated)} in another way than this scangrid"
+        )
+    match_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
+    languages = pa.table({"ecosystem": list(_LANGUAGES), "namespace": pa.array(_LANGUAGES.values(), pa.string())})
+    with connect(lake) as con:
+        con.register("stack", stack)
+        con.register("languages", languages)
+        candidates = con.sql(_CANDIDATES).to_arrow_table()
+        rows = findings.merge(con, database, match.hits(con, database, candidates))
+    rows = rows.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), rows.num_rows))
+    lake.write("findings", match_id, rows.select(FINDINGS.arrow.names))
+    mark = {
+        "match_id": match_id,
+        "sweep_id": sweep_id,
+        "db_version": database.version,
+        "packages": candidates.num_rows,
+        "findings": rows.num_rows,
+        "matched_at": datetime.now(UTC),
+    }
+    lake.write("matches", match_id, pa.Table.from_pylist([mark], schema=MATCHES.arrow))
+    return match_id, candidates.num_rows, rows.num_rows

@@ -1,0 +1,166 @@
+"""What a sweep or scan found, image by image: the model that the screen and JSON are made from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+import pyarrow as pa
+
+SEVERITIES = ("critical", "high", "medium", "low", "negligible", "unknown")
+_RANK = {name: index for index, name in enumerate(SEVERITIES)}
+
+Row = Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """As much of a DuckDB connection as is needed here."""
+
+    def execute(self, query: str, parameters: object = None) -> Any: ...
+
+    def sql(self, query: str, *, params: object = None) -> Any: ...
+
+
+class Done(Protocol):
+    """As much of a sweep's result as is shown."""
+
+    sweep_id: str
+    images: Mapping[str, int]
+    layers_total: int
+    layers_scanned: int
+    layers_reused: int
+    bytes_pulled: int
+    bytes_scanned: int
+    seconds: float
+    failures: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to show of what was found."""
+
+    severities: tuple[str, ...] = ()
+    fixed_only: bool = False
+
+    def wants(self, row: Row) -> bool:
+        """Whether a row of ``vulnerabilities`` is chosen."""
+        return (not self.severities or row["severity"] in self.severities) and (
+            not self.fixed_only or row["fixed_version"] is not None
+        )
+
+
+@dataclass(slots=True)
+class ImageResult:
+    """One image and everything found in it."""
+
+    summary: Row
+    """Its row of ``sweep_image_summary``."""
+    vulnerabilities: list[Row] = field(default_factory=list)
+    secrets: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return image_name(self.summary)
+
+    def counts(self) -> dict[str, int]:
+        """Distinct problems by severity, worst first."""
+        worst: dict[str, str] = {}
+        for row in self.vulnerabilities:
+            other = worst.get(row["vuln_id"])
+            if other is None or _RANK[row["severity"]] < _RANK[other]:
+                worst[row["vuln_id"]] = row["severity"]
+        return {name: n for name in SEVERITIES if (n := sum(s == name for s in worst.values()))}
+
+
+def image_name(row: Row) -> str:
+    """registry/repository:tag, or @digest where there is no tag; local sources as they were named."""
+    place = row["registry"]
+    if row["repository"]:
+        place += (":" if ":" in place and place.split(":")[0] in _LOCAL else "/") + row["repository"]
+    if row["tag"]:
+        return f"{place}:{row['tag']}"
+    return f"{place}@{row['digest']}" if row["digest"] else str(place)
+
+
+_LOCAL = ("oci", "oci-archive", "docker-archive")
+
+
+def images(con: Connection, sweep_id: str, selection: Selection) -> list[ImageResult]:
+    """Every image of a sweep with its findings, in the order of its names."""
+
+    def rows(query: str) -> list[Row]:
+        table: pa.Table = con.sql(query, params=[sweep_id]).to_arrow_table()
+        result: list[Row] = table.to_pylist()
+        return result
+
+    def key(row: Row) -> tuple[Any, ...]:
+        return (row["registry"], row["repository"], row["tag"], row["digest"])
+
+    found = {
+        key(row): ImageResult(row)
+        for row in rows(
+            "SELECT * FROM sweep_image_summary WHERE sweep_id = ? ORDER BY registry, repository, tag, digest"
+        )
+    }
+    for row in rows("SELECT * FROM sweep_vulnerabilities WHERE sweep_id = ?"):
+        if selection.wants(row):
+            found[key(row)].vulnerabilities.append(row)
+    for row in rows("SELECT * FROM sweep_image_secrets WHERE sweep_id = ?"):
+        if not selection.severities or row["severity"] in selection.severities:
+            found[key(row)].secrets.append(row)
+    for row in rows("SELECT * FROM sweep_image_notes WHERE sweep_id = ?"):
+        found[key(row)].notes.append(row)
+    for image in found.values():
+        image.vulnerabilities.sort(
+            key=lambda r: (_RANK[r["severity"]], r["ecosystem"], r["package"], r["version"], r["vuln_id"])
+        )
+        image.secrets.sort(key=lambda r: (_RANK[r["severity"]], r["path"], r["line"]))
+        image.notes.sort(key=lambda r: (r["path"], r["code"], r["message"]))
+    return list(found.values())
+
+
+def to_json(images: Sequence[ImageResult], done: Done, *, matched: bool) -> str:
+    """One JSON document; the keys of a row are the columns of the view it comes from."""
+    document = {
+        "schema_version": 1,
+        "sweep_id": done.sweep_id,
+        "matched": matched,
+        "images": [
+            {
+                "name": image.name,
+                **{k: v for k, v in image.summary.items() if k != "sweep_id"},
+                "vulnerabilities": [_trim(row) for row in image.vulnerabilities],
+                "secret_findings": [_trim(row) for row in image.secrets],
+                "notes": [_trim(row) for row in image.notes],
+            }
+            for image in images
+        ],
+        "layers": {"total": done.layers_total, "scanned": done.layers_scanned, "reused": done.layers_reused},
+        "bytes_pulled": done.bytes_pulled,
+        "seconds": round(done.seconds, 3),
+    }
+    return orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+
+
+_OF_IMAGE = {"sweep_id", "registry", "repository", "tag", "digest"}
+
+
+def _trim(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _OF_IMAGE}
+
+
+def folded(image: ImageResult) -> list[dict[str, Any]]:
+    """Vulnerabilities for people: binary packages of one source package share a line."""
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for row in image.vulnerabilities:
+        source = row.get("source_name") or row["package"]
+        key = (row["ecosystem"], source, row["version"], row["vuln_id"], row["fixed_version"], row["severity"])
+        groups.setdefault(key, {**row, "source": source})
+        if row["package"] not in names[key]:
+            names[key].append(row["package"])
+    return [{**row, "packages": sorted(names[key])} for key, row in groups.items()]

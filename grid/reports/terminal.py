@@ -1,0 +1,239 @@
+"""Results on the screen: what people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from grid.reports.results import SEVERITIES, Connection, Done, ImageResult, folded
+from grid.reports.tables import STYLES
+
+MAX_FAILURES = 20
+
+_STATUS = {"ok": "green", "unsupported": "dim", "incomplete": "yellow", "failed": "red", "deferred": "cyan"}
+_NAMES = {
+    "deb": "Debian packages", "apk": "Alpine packages", "rpm": "RPM packages", "pypi": "Python packages",
+    "npm": "Node packages",
+}  # fmt: skip
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1.4 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def counted(count: int, noun: str) -> str:
+    """3 layers, 1 layer."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def severity_line(counts: Mapping[str, int]) -> Text:
+    """``3 critical  12 high``, coloured; worst first."""
+    line = Text()
+    for name in SEVERITIES:
+        if counts.get(name):
+            line.append(f" {counts[name]} {name} ", style=STYLES[name])
+            line.append(" ")
+    return line if line else Text("no known vulnerability", style="green")
+
+
+# --- scan ----------------------------------------------------------------------------------------
+
+
+def show_images(console: Console, images: Sequence[ImageResult], done: Done, *, matched: bool) -> None:
+    """Every image with its findings, then one line for all."""
+    for image in images:
+        console.print(_header(image, matched))
+        if image.vulnerabilities:
+            console.print(_vulnerabilities(image))
+        if image.secrets:
+            console.print(_secrets(image))
+        if image.notes:
+            console.print(_notes(image))
+    console.print(_effort(done))
+    if not matched:
+        console.print(_unmatched())
+
+
+def _header(image: ImageResult, matched: bool) -> RenderableType:
+    row = image.summary
+    title = Text(image.name, style="bold")
+    status = str(row["status"])
+    if status not in ("ok", "incomplete"):
+        reason = Text(f"{status}: {row['error_code']}: {row['error_message']}", style=_STATUS[status])
+        return Panel(reason, title=title, title_align="left", border_style=_STATUS[status])
+    facts = [
+        str(row["distro_name"] or row["distro_id"] or "no distribution"),
+        "/".join(filter(None, (row["os"], row["arch"]))),
+        counted(row["layer_count"], "layer") + f", {size(row['size_bytes'])}",
+        counted(row["packages"], "package"),
+    ]
+    lines: list[RenderableType] = [Text(" · ".join(facts), style="dim")]
+    if status == "incomplete":
+        lines.append(Text(f"incomplete: {row['error_code']}: {row['error_message']}", style="yellow"))
+    if matched:
+        line = severity_line(image.counts())
+        if image.secrets:
+            line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
+        lines.append(line)
+    coverage = row["coverage"]
+    if coverage is not None and coverage < 1:
+        lines.append(Text(f"coverage {coverage:.0%}: see the notes below", style="yellow"))
+    return Panel(Group(*lines), title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+def _vulnerabilities(image: ImageResult) -> RenderableType:
+    parts: list[RenderableType] = []
+    rows = sorted(folded(image), key=lambda r: r["ecosystem"])
+    for ecosystem, group in groupby(rows, key=lambda r: str(r["ecosystem"])):
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left", expand=False)
+        table.title = Text(_NAMES.get(ecosystem, ecosystem), style="bold")
+        table.add_column("package", overflow="fold", max_width=34)
+        table.add_column("installed", overflow="fold", max_width=24)
+        table.add_column("severity")
+        table.add_column("vulnerability", no_wrap=True)
+        table.add_column("fixed in", overflow="fold", max_width=24)
+        table.add_column("what", overflow="ellipsis", no_wrap=True, ratio=1)
+        members = sorted(group, key=lambda r: r["source"])
+        blocks = [list(b) for _, b in groupby(members, key=lambda r: (r["source"], r["version"]))]
+        blocks.sort(key=lambda b: min((SEVERITIES.index(r["severity"]), r["source"]) for r in b))
+        for block in blocks:
+            for index, row in enumerate(block):
+                first = index == 0
+                table.add_row(
+                    Text(_package(row) if first else ""),
+                    Text(str(row["version"]) if first else "", style="dim"),
+                    Text(f" {row['severity']} ", style=STYLES[row["severity"]]),
+                    Text(str(row["vuln_id"])) + (Text(" KEV", style="bold red") if row["kev"] else Text("")),
+                    Text(str(row["fixed_version"] or _state(row)), style="green" if row["fixed_version"] else "dim"),
+                    Text(str(row["title"] or ""), style="dim"),
+                )
+        parts.append(Padding(table, (0, 0, 0, 1)))
+    return Group(*parts)
+
+
+def _package(row: Mapping[str, Any]) -> str:
+    packages = row["packages"]
+    if packages == [row["source"]]:
+        return str(row["source"])
+    return f"{row['source']} ({', '.join(packages[:3])}{', …' if len(packages) > 3 else ''})"
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return {"affected": "no fix yet", "fixed": "", "unknown": "unknown"}.get(
+        row["state"], str(row["state"]).replace("_", " ")
+    )
+
+
+def _secrets(image: ImageResult) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left")
+    table.title = Text("Secrets", style="bold")
+    for name in ("severity", "what", "where", "value", "layer"):
+        table.add_column(name, overflow="fold")
+    for row in image.secrets:
+        table.add_row(
+            Text(f" {row['severity']} ", style=STYLES[row["severity"]]),
+            Text(str(row["title"])),
+            Text(f"{row['path']}:{row['line']}"),
+            Text(str(row["redacted"]), style="dim"),
+            Text("in the image" if row["visible"] else "deleted later, still in the layer", style="dim"),
+        )
+    return Padding(table, (0, 0, 0, 1))
+
+
+def _notes(image: ImageResult) -> RenderableType:
+    shown = image.notes[:10]
+    lines = [Text(f"note: {r['path'] or 'layer'}: {r['message']} ({r['code']})", style="dim") for r in shown]
+    if len(image.notes) > len(shown):
+        lines.append(Text(f"and {len(image.notes) - len(shown)} more: select * from image_notes", style="dim"))
+    return Padding(Group(*lines), (0, 0, 1, 2))
+
+
+def _effort(done: Done) -> Text:
+    rate = done.bytes_scanned / done.seconds if done.seconds > 0 else 0.0
+    text = (
+        f"{counted(done.layers_scanned, 'layer')} read ({size(done.bytes_pulled)}), {done.layers_reused:,} known before"
+    )
+    if done.bytes_scanned:
+        text += f", {size(done.bytes_scanned)} scanned at {size(rate)}/s"
+    return Text(f"{text}, {done.seconds:.1f} s", style="dim")
+
+
+def _unmatched() -> Text:
+    line = Text("NOT MATCHED: ", style="bold yellow")
+    line.append("there is no vulnerability database, so nothing here says that an image is clean. ")
+    line.append("Run: scangrid db update", style="bold")
+    return line
+
+
+# --- sweep ---------------------------------------------------------------------------------------
+
+
+def show_plan(console: Console, done: Any) -> None:
+    """The work that a sweep would do."""
+    plan = done.plan
+    console.print(
+        Text.assemble(
+            (f"{counted(plan.layers, 'layer')}, {size(plan.bytes)}", "bold"),
+            f" to read in {counted(len(plan.tasks), 'task')}; {plan.layers_reused:,} of "
+            f"{counted(plan.layers_total, 'distinct layer')} known.",
+        )
+    )
+    _failures(console, done)
+
+
+def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) -> None:
+    """The summary that ends a sweep."""
+    total = sum(done.images.values())
+    statuses = Text(f"{counted(total, 'image')}: ", style="bold")
+    for name, style in _STATUS.items():
+        if done.images.get(name):
+            statuses.append(f"{done.images[name]:,} {name}  ", style=style)
+    lines: list[RenderableType] = [statuses]
+    shared = (
+        f"{counted(done.layers_total, 'distinct layer')}: {done.layers_scanned:,} read, {done.layers_reused:,} known"
+    )
+    lines.append(Text(shared))
+    if matched:
+        rows = con.execute(
+            "SELECT severity, count(DISTINCT vuln_id) FROM sweep_vulnerabilities WHERE sweep_id = ? GROUP BY 1",
+            [done.sweep_id],
+        ).fetchall()
+        lines.append(severity_line(dict(rows)))
+    secrets, hidden = con.execute(
+        "SELECT count(DISTINCT fingerprint), count(DISTINCT fingerprint) FILTER (NOT visible) "
+        "FROM sweep_image_secrets WHERE sweep_id = ?",
+        [done.sweep_id],
+    ).fetchone()
+    if secrets:
+        deleted = f", {hidden} of them deleted by a later layer and still there" if hidden else ""
+        lines.append(Text(f"{counted(secrets, 'leaked secret')}{deleted}", style="bold magenta"))
+    lines.append(_effort(done))
+    green = not (done.images.get("failed") or done.images.get("incomplete") or done.images.get("deferred"))
+    console.print(
+        Panel(Group(*lines), title=Text(f"sweep {done.sweep_id}"), title_align="left",
+              border_style="green" if green else "yellow", expand=False, padding=(0, 1))
+    )  # fmt: skip
+    _failures(console, done)
+    if not matched:
+        console.print(_unmatched())
+
+
+def _failures(console: Console, done: Any) -> None:
+    for name, code, message in done.failures[:MAX_FAILURES]:
+        console.print(Text.assemble((" ✗ ", "red"), (name, "bold"), f"  {code}: {message}"), soft_wrap=True)
+    more = len(done.failures) - MAX_FAILURES
+    if more > 0:
+        console.print(Text(f"   and {more:,} more: select * from image_summary where status <> 'ok'", style="dim"))

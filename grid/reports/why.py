@@ -1,0 +1,163 @@
+"""Why the tables say what they say: the story of a path, of a package and of its advisories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.text import Text
+
+from grid.database import Database
+from grid.images import Step, history
+from grid.match import CANDIDATES, explain
+from grid.reports.results import image_name
+
+Row = Mapping[str, Any]
+
+
+def name_of(image: Row) -> str:
+    """The image as people call it."""
+    return image_name(image)
+
+
+def layers_of(con: Any, digest: str) -> list[Row]:
+    """The image's layers, base first."""
+    return _rows(con, "SELECT * FROM image_layers WHERE digest = ? ORDER BY ordinal", digest)
+
+
+def packages_of(con: Any, layers: Sequence[Row], name: str) -> list[Row]:
+    """Every record of a package of that name (or source name, or purl) in any layer, visible or not."""
+    return _rows(
+        con,
+        """
+        SELECT p.* FROM packages p
+        WHERE list_contains(?, p.layer_digest)
+            AND (lower(p.name) = lower(?) OR lower(p.source_name) = lower(?) OR p.purl = ?)
+        ORDER BY p.ecosystem, p.name, p.source_path
+        """,
+        [layer["layer_digest"] for layer in layers], name, name, name,
+    )  # fmt: skip
+
+
+def history_of(con: Any, layers: Sequence[Row], path: str) -> list[Step]:
+    """What each layer did to a path; empty if no layer has an entry of that name."""
+    digests = [layer["layer_digest"] for layer in layers]
+    table = con.sql(
+        "SELECT layer_digest, path, kind, link_target FROM entries WHERE list_contains(?, layer_digest)",
+        params=[digests],
+    ).to_arrow_table()
+    if not path or not con.execute(
+        "SELECT count(*) FROM entries WHERE list_contains(?, layer_digest) AND ends_with(path, ?)",
+        [digests, path.rpartition("/")[2]],
+    ).fetchone()[0]:  # fmt: skip
+        return []
+    parts = [table.filter(pc.equal(table["layer_digest"], digest)) for digest in digests]
+    return history(path, parts)
+
+
+def show_image(console: Console, image: Row) -> None:
+    """Which image is meant: the newest of that name."""
+    console.print(Text.assemble((name_of(image), "bold"), (f"  {image['digest']}", "dim")))
+
+
+def show_history(console: Console, path: str, steps: Sequence[Step], layers: Sequence[Row]) -> None:
+    """One line a layer that touched the path."""
+    console.print(Text.assemble("\npath ", (path, "bold")))
+    styles = {"hidden": "red", "added": "green", "rewritten": "yellow", "merged": "dim"}
+    for step in steps:
+        console.print(
+            Text.assemble(
+                f"  layer {step.ordinal}  ", (f"{step.event:<10}", styles[step.event]), f" by {step.by}",
+                (f"  at {step.path}" if step.path != path else ""), (_step(layers[step.ordinal]), "dim"),
+            )
+        )  # fmt: skip
+    last = steps[-1]
+    console.print(
+        Text("  → not in the finished image", style="red")
+        if last.event == "hidden"
+        else Text("  → in the finished image", style="green")
+    )
+
+
+def show_packages(
+    console: Console, con: Any, image: Row, layers: Sequence[Row], packages: Sequence[Row], database: Database | None
+) -> None:
+    """Each record of the package: which layer, what hid it, and every advisory that names it, matched or not."""
+    chains = [layer["chain_id"] for layer in layers]
+    hidden = {
+        (row["layer_digest"], row["path"], row["reason"]): row
+        for row in _rows(con, "SELECT * FROM hidden WHERE list_contains(?, chain_id)", chains)
+    }
+    namespaces = {
+        row["package_id"]: row["namespace"]
+        for row in _rows(
+            con, "SELECT DISTINCT package_id, namespace FROM image_packages WHERE digest = ?", image["digest"]
+        )
+    }
+    ordinals = {layer["layer_digest"]: layer for layer in layers}
+    for package in packages:
+        layer = ordinals[package["layer_digest"]]
+        console.print(
+            Text.assemble(
+                f"\n{package['ecosystem']} package ", (f"{package['name']} {package['version']}", "bold"),
+                (f"  source {package['source_name']}" if package["source_name"] else ""),
+            )
+        )  # fmt: skip
+        console.print(Text.assemble(f"  layer {layer['ordinal']}  {package['source_path']}", (_step(layer), "dim")))
+        place = (package["layer_digest"], package["source_path"])
+        if gone := hidden.get((*place, "hidden")):
+            number = chains.index(gone["chain_id"])
+            console.print(
+                Text.assemble(
+                    "  → ", ("hidden", "red"), f" by {gone['by']} of layer {number}", (_step(layers[number]), "dim")
+                )
+            )
+            continue
+        if owner := hidden.get((*place, "owned")):
+            console.print(
+                Text(f"  → in the image; not matched, for it belongs to the OS package {owner['by']}", style="yellow")
+            )
+            continue
+        console.print(Text("  → in the image", style="green"))
+        _show_advisories(console, con, package, namespaces.get(package["package_id"]), database)
+
+
+def _show_advisories(
+    console: Console, con: Any, package: Row, namespace: str | None, database: Database | None
+) -> None:
+    if database is None:
+        console.print(Text("  not matched: there is no vulnerability database (scangrid db update)", style="yellow"))
+        return
+    if namespace is None:
+        console.print(Text("  not matched: no advisories are known for this distribution", style="yellow"))
+        return
+    row = {name: package[name] for name in CANDIDATES.names if name != "namespace"} | {"namespace": namespace}
+    verdicts = explain(con, database, pa.Table.from_pylist([row], schema=CANDIDATES))
+    hits = sum(v.matched for v in verdicts)
+    console.print(f"  {len(verdicts)} advisory ranges of {namespace} name it, {hits} match:")
+    for verdict in verdicts:
+        sign = ("✓ ", "bold red") if verdict.matched else ("· ", "dim")
+        console.print(
+            Text.assemble(
+                "    ", sign, (f"{verdict.vuln_id:<18}", "bold" if verdict.matched else "dim"),
+                (f"{verdict.advisory_id} ({verdict.source})  " if verdict.advisory_id != verdict.vuln_id
+                 else f"({verdict.source})  ", "dim"),
+                (verdict.reason, "" if verdict.matched else "dim"),
+            )
+        )  # fmt: skip
+
+
+def _step(layer: Row) -> str:
+    step = layer["created_by"]
+    if not step:
+        return ""
+    text = " ".join(str(step).split())
+    return f"   ({text[:70]}{'…' if len(text) > 70 else ''})"
+
+
+def _rows(con: Any, query: str, *parameters: object) -> list[Row]:
+    rows: list[Row] = con.sql(query, params=list(parameters)).to_arrow_table().to_pylist()
+    return rows
