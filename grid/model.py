@@ -246,14 +246,15 @@ class Reference:
 
     @classmethod
     def _parse_local(cls, transport: str, rest: str, text: str) -> Reference:
-        path, _, tag = rest.rpartition(":") if ":" in rest else (rest, "", "")
-        if not path or "/" in tag and transport == "oci":
-            path, tag = rest, ""
-        if transport == "docker-archive" and rest.count(":") > 1:  # FILE:repo:tag
-            path, _, tag = rest.partition(":")
+        path, _, name = rest.partition(":")  # as skopeo does: the first colon ends the path
         if not path:
             raise ReferenceInvalid(f"{text!r} names no path")
-        return cls(transport, f"{transport}:{path}", "", tag)
+        if is_digest(name):
+            return cls(transport, f"{transport}:{path}", "", "", name)
+        repository, colon, tag = name.rpartition(":")
+        if not colon or not repository or "/" in tag:
+            repository, tag = "", name
+        return cls(transport, f"{transport}:{path}", repository, tag)
 
     @classmethod
     def _parse_docker(cls, rest: str, text: str) -> Reference:
@@ -289,7 +290,7 @@ class Reference:
 
     def __str__(self) -> str:
         if self.transport != "docker":
-            name = ":".join(filter(None, (self.repository, self.tag)))
+            name = ":".join(filter(None, (self.repository, self.tag or self.digest)))
             return f"{self.registry}:{name}" if name else self.registry
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.registry}/{self.repository}{tag}" + (f"@{self.digest}" if self.digest else "")
