@@ -189,9 +189,8 @@ places AS (
     FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
 )
 SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.source_version, p.arch, p.modularity,
-    CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS namespace
+    CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
-WHERE namespace IS NOT NULL
 """
 
 
@@ -206,7 +205,8 @@ def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database) -> tu
     with connect(lake) as con:
         con.register("stack", stack)
         con.register("languages", languages)
-        candidates = con.sql(_CANDIDATES).to_arrow_table()
+        candidates = con.sql(f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL")
+        candidates = candidates.to_arrow_table()
         rows = findings.merge(con, database, match.hits(con, database, candidates))
     rows = rows.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), rows.num_rows))
     lake.write("findings", match_id, rows.select(FINDINGS.arrow.names))

@@ -93,22 +93,19 @@ def targets_of(reference: Reference, access: Access | None = None) -> list[Targe
     local = reference.transport in LOCAL_TRANSPORTS
     address = reference.path if local else reference.registry
     access = access or Access(kind=reference.transport, address=address)
-    if not local:
-        return [Target(access, reference.repository, reference.tag, reference.digest)]
-    if reference.tag:
-        repository, _, tag = reference.tag.rpartition(":")
-        registry = connect(access)
-        try:  # "name:tag" is one reference name; a bare word may be a tag without name, or a name
-            named = [Target(access, r, t) for r in registry.repositories() for t in registry.tags(r)]
-        finally:
-            registry.close()
-        exact = [t for t in named if (t.repository, t.tag) == (repository, tag)]
-        return exact or [t for t in named if t.repository == reference.tag] or [Target(access, repository, tag)]
+    if not local or reference.tag or reference.digest:
+        wanted = Target(access, reference.repository, reference.tag, reference.digest)
+        if not local or reference.repository or reference.digest:
+            return [wanted]
     registry = connect(access)
     try:
-        return [Target(access, r, t) for r in registry.repositories() for t in registry.tags(r)]
+        named = [Target(access, r, t) for r in registry.repositories() for t in registry.tags(r)]
     finally:
         registry.close()
+    if not reference.tag:
+        return named
+    # a bare word is a tag without a name, or the name of a repository
+    return [t for t in named if t.key == wanted.key] or [t for t in named if t.repository == reference.tag] or [wanted]
 
 
 def list_targets(

@@ -12,12 +12,11 @@ from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from grid.errors import GridError, UsageError
+from grid.errors import GridError
 
 EXIT_FINDINGS, EXIT_USAGE, EXIT_INCOMPLETE = 1, 2, 3
 
@@ -60,23 +59,12 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command: a user's mistake is one clear line and exit code 2, never a traceback."""
     try:
-        code = build()(standalone_mode=False)
+        build()()
     except GridError as error:
         fail(error)
-        code = EXIT_USAGE if isinstance(error, UsageError) or not error.retryable else EXIT_INCOMPLETE
-    except click.exceptions.Abort:
-        complain("stopped. What was committed stays; run the same command to go on.")
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except KeyboardInterrupt:
-        complain("stopped. What was committed stays; run the same command to go on.")
-        code = 130
+        sys.exit(EXIT_INCOMPLETE if error.retryable else EXIT_USAGE)
     except BrokenPipeError:  # `scangrid sql … | head` is no mistake
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def fail(error: GridError) -> None:
@@ -84,8 +72,3 @@ def fail(error: GridError) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     remedy = f" [dim]→ {escape(error.remedy)}[/]" if error.remedy else ""
     console.print(f"[bold red]{error.code}[/]: {escape(str(error))}{remedy}")
-
-
-def complain(text: str) -> None:
-    """One line on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))

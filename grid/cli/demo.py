@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.syntax import Syntax
 
-from grid.cli.options import open_lake
+from grid.cli.options import open_lake, screen
 from grid.cli.progress import watching
 from grid.database import open_database
 from grid.demo import build_estate
@@ -26,19 +25,20 @@ from grid.warehouse import connect, publish, query
 QUESTIONS = (
     (
         "Which images are worst, and what would help?",
-        "select repository, tag, critical, high, medium, fixable, secrets, status\n"
-        "from image_summary order by critical desc, high desc limit 8",
+        "select repository || ':' || tag as image, critical, high, medium, fixable, secrets, status\n"
+        "from image_summary order by critical desc, high desc, image limit 8",
     ),
     (
         "Which upgrades clear the most serious findings across the estate?",
         "select ecosystem, package, version, max(fixed_version) as upgrade_to,\n"
         "       count(distinct vuln_id) as problems, count(distinct digest) as images\n"
-        "from vulnerabilities where fixed_version is not null and severity in ('critical', 'high')\n"
+        "from vulnerabilities\n"
+        "where fixed_version is not null and severity in ('critical', 'high')\n"
         "group by all order by problems * images desc, package limit 6",
     ),
     (
         "Which secrets leak, even though a later layer deleted the file?",
-        "select repository, tag, title, path, redacted, visible from image_secrets order by visible, repository",
+        "select repository as image, title, path, redacted, visible\nfrom image_secrets order by visible, image",
     ),
 )
 
@@ -59,7 +59,7 @@ def demo(
     No network, no registry, no database download. Example: `scangrid demo`
     """
     started = time.monotonic()
-    console = Console(highlight=False)
+    console = screen()
     if folder.exists():
         if not (folder / "estate.yaml").is_file():
             raise UsageError(f"{folder} is there and is no demo of ours", remedy="name another folder with --dir")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from grid.database import Database, default_root, open_database
 from grid.errors import DatabaseMissing, UsageError
@@ -57,6 +59,12 @@ def scanners(text: str) -> tuple[str, ...]:
     if unknown or not chosen:
         raise UsageError(f"no scanner {', '.join(unknown) or text!r}", remedy=f"choose from {', '.join(SCANNERS)}")
     return tuple(SCANNERS[part] for part in chosen)
+
+
+def screen() -> Console:
+    """Standard output; wide where it is a file or a pipe and nobody has said how wide."""
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(highlight=False, width=wide)
 
 
 def interactive() -> bool:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from grid.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from grid.cli.options import LakeOption, PlatformOption, find_database, open_lake, platforms, scanners
+from grid.cli.options import LakeOption, PlatformOption, find_database, open_lake, platforms, scanners, screen
 from grid.cli.progress import watching
 from grid.driver import LocalExecutor
 from grid.errors import UsageError
@@ -63,14 +63,10 @@ def scan(
         if name not in SEVERITIES:
             raise UsageError(f"no severity {name!r}", remedy=f"choose from {', '.join(SEVERITIES)}")
     wanted = results.Selection(severities=chosen, fixed_only=ignore_unfixed)
-    estate = Estate(
-        images=tuple(references),
-        platforms=platforms(platform),
-        detectors=scanners(scanners_),  # type: ignore[arg-type]
-    )
     targets = [t for text in references for t in _targets(text, plain_http, ca_file, credential)]
     if not targets:
         raise UsageError(f"no image in {', '.join(references)}")
+    estate = Estate(platforms=platforms(platform), detectors=scanners(scanners_))  # type: ignore[arg-type]
     store = open_lake(lake, create=True)
     database = find_database() if "packages" in estate.detectors else None
     with watching(quiet) as emit:
@@ -86,7 +82,7 @@ def scan(
         else:
             output.write_text(text + "\n", encoding="utf-8")
     elif output is None:
-        terminal.show_images(Console(highlight=False), images, done, matched=not unmatched)
+        terminal.show_images(screen(), images, done, matched=not unmatched)
     else:
         with output.open("w", encoding="utf-8") as file:
             terminal.show_images(Console(file=file, highlight=False, width=120), images, done, matched=not unmatched)

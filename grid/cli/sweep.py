@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from grid.cli import EXIT_INCOMPLETE
-from grid.cli.options import LakeOption, find_database, open_lake
+from grid.cli.options import LakeOption, find_database, open_lake, screen
 from grid.cli.progress import watching
 from grid.driver import RayExecutor
 from grid.estate import load_estate
@@ -48,7 +47,7 @@ def sweep(
             done = run(estate, store, executor, database=database, emit=emit, plan_only=plan)
         finally:
             executor.close()
-    console = Console(highlight=False)
+    console = screen()
     if plan:
         terminal.show_plan(console, done)
         return

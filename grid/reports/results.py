@@ -19,8 +19,6 @@ Row = Mapping[str, Any]
 class Connection(Protocol):
     """As much of a DuckDB connection as is needed here."""
 
-    def execute(self, query: str, parameters: object = None) -> Any: ...
-
     def sql(self, query: str, *, params: object = None) -> Any: ...
 
 

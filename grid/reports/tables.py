@@ -32,7 +32,7 @@ def write(result: pa.Table, form: str, output: Path | None) -> None:
     """Write a result in ``form`` (table, json, csv, parquet) to a file, or to standard output."""
     if form == "table":
         if output is None:
-            show(Console(highlight=False), result)
+            show(Console(highlight=False, width=None if sys.stdout.isatty() else 200), result)
         else:
             with output.open("w", encoding="utf-8") as file:
                 show(Console(file=file, highlight=False, width=200), result)

@@ -17,6 +17,8 @@ from grid.reports.results import SEVERITIES, Connection, Done, ImageResult, fold
 from grid.reports.tables import STYLES
 
 MAX_FAILURES = 20
+WIDE = 112
+"""Columns from which titles are shown too."""
 
 _STATUS = {"ok": "green", "unsupported": "dim", "incomplete": "yellow", "failed": "red", "deferred": "cyan"}
 _NAMES = {
@@ -57,7 +59,7 @@ def show_images(console: Console, images: Sequence[ImageResult], done: Done, *, 
     for image in images:
         console.print(_header(image, matched))
         if image.vulnerabilities:
-            console.print(_vulnerabilities(image))
+            console.print(_vulnerabilities(image, console.width))
         if image.secrets:
             console.print(_secrets(image))
         if image.notes:
@@ -94,18 +96,20 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
     return Panel(Group(*lines), title=title, title_align="left", border_style="dim", padding=(0, 1))
 
 
-def _vulnerabilities(image: ImageResult) -> RenderableType:
+def _vulnerabilities(image: ImageResult, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     rows = sorted(folded(image), key=lambda r: r["ecosystem"])
     for ecosystem, group in groupby(rows, key=lambda r: str(r["ecosystem"])):
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left", expand=False)
         table.title = Text(_NAMES.get(ecosystem, ecosystem), style="bold")
-        table.add_column("package", overflow="fold", max_width=34)
-        table.add_column("installed", overflow="fold", max_width=24)
-        table.add_column("severity")
-        table.add_column("vulnerability", no_wrap=True)
-        table.add_column("fixed in", overflow="fold", max_width=24)
-        table.add_column("what", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column("package", overflow="fold", min_width=10, max_width=max(14, width // 5))
+        table.add_column("installed", overflow="fold", min_width=8, max_width=max(12, width // 7))
+        table.add_column("severity", no_wrap=True)
+        table.add_column("vulnerability", no_wrap=True, min_width=18)
+        table.add_column("fixed in", overflow="fold", min_width=8, max_width=max(12, width // 7))
+        titles = width >= WIDE  # a narrow screen keeps what one acts upon
+        if titles:
+            table.add_column("what", overflow="ellipsis", no_wrap=True, max_width=width - WIDE + 24)
         members = sorted(group, key=lambda r: r["source"])
         blocks = [list(b) for _, b in groupby(members, key=lambda r: (r["source"], r["version"]))]
         blocks.sort(key=lambda b: min((SEVERITIES.index(r["severity"]), r["source"]) for r in b))
@@ -118,7 +122,7 @@ def _vulnerabilities(image: ImageResult) -> RenderableType:
                     Text(f" {row['severity']} ", style=STYLES[row["severity"]]),
                     Text(str(row["vuln_id"])) + (Text(" KEV", style="bold red") if row["kev"] else Text("")),
                     Text(str(row["fixed_version"] or _state(row)), style="green" if row["fixed_version"] else "dim"),
-                    Text(str(row["title"] or ""), style="dim"),
+                    *([Text(str(row["title"] or ""), style="dim")] if titles else []),
                 )
         parts.append(Padding(table, (0, 0, 0, 1)))
     return Group(*parts)
@@ -207,16 +211,16 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
     )
     lines.append(Text(shared))
     if matched:
-        rows = con.execute(
+        rows = con.sql(
             "SELECT severity, count(DISTINCT vuln_id) FROM sweep_vulnerabilities WHERE sweep_id = ? GROUP BY 1",
-            [done.sweep_id],
+            params=[done.sweep_id],
         ).fetchall()
         lines.append(severity_line(dict(rows)))
-    secrets, hidden = con.execute(
+    ((secrets, hidden),) = con.sql(
         "SELECT count(DISTINCT fingerprint), count(DISTINCT fingerprint) FILTER (NOT visible) "
         "FROM sweep_image_secrets WHERE sweep_id = ?",
-        [done.sweep_id],
-    ).fetchone()
+        params=[done.sweep_id],
+    ).fetchall()
     if secrets:
         deleted = f", {hidden} of them deleted by a later layer and still there" if hidden else ""
         lines.append(Text(f"{counted(secrets, 'leaked secret')}{deleted}", style="bold magenta"))

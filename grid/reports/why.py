@@ -49,10 +49,11 @@ def history_of(con: Any, layers: Sequence[Row], path: str) -> list[Step]:
         "SELECT layer_digest, path, kind, link_target FROM entries WHERE list_contains(?, layer_digest)",
         params=[digests],
     ).to_arrow_table()
-    if not path or not con.execute(
-        "SELECT count(*) FROM entries WHERE list_contains(?, layer_digest) AND ends_with(path, ?)",
-        [digests, path.rpartition("/")[2]],
-    ).fetchone()[0]:  # fmt: skip
+    if not path or not _rows(
+        con,
+        "SELECT 1 FROM entries WHERE list_contains(?, layer_digest) AND ends_with(path, ?) LIMIT 1",
+        digests, path.rpartition("/")[2],
+    ):  # fmt: skip
         return []
     parts = [table.filter(pc.equal(table["layer_digest"], digest)) for digest in digests]
     return history(path, parts)
