@@ -66,8 +66,8 @@ _API = {
 }  # fmt: skip
 _FRONTEND = {
     "express": "4.17.1", "qs": "6.7.0", "lodash": "4.17.15", "minimist": "1.2.5", "axios": "0.21.0",
-    "node-fetch": "2.6.0", "ws": "7.4.5", "semver": "7.3.4", "json5": "2.2.0", "tar": "6.1.0", "follow-redirects": "1.14.0",
-    "ansi-regex": "5.0.0", "glob-parent": "5.1.1", "@babel/traverse": "7.22.0",
+    "node-fetch": "2.6.0", "ws": "7.4.5", "semver": "7.3.4", "json5": "2.2.0", "tar": "6.1.0",
+    "follow-redirects": "1.14.0", "ansi-regex": "5.0.0", "glob-parent": "5.1.1", "@babel/traverse": "7.22.0",
 }  # fmt: skip
 
 Packages = Mapping[str, str | tuple[str, str]]
@@ -114,7 +114,9 @@ def build_estate(folder: Path) -> Path:
     images: dict[str, ImageBuilder | RawManifest] = {
         "base/debian:11": ImageBuilder(debian, history=["ADD rootfs.tar.xz / # buildkit"]),
         "base/alpine:3.12": ImageBuilder(alpine, history=["ADD alpine-minirootfs.tar.gz / # buildkit"]),
-        "base/python:3.9": ImageBuilder(debian, python_layer, history=["ADD rootfs.tar.xz /", "RUN pip install -U pip"]),
+        "base/python:3.9": ImageBuilder(
+            debian, python_layer, history=["ADD rootfs.tar.xz /", "RUN pip install -U pip"]
+        ),
         "shop/web:2.1": ImageBuilder(
             debian, python_layer, web,
             history=["ADD rootfs.tar.xz /", "RUN pip install -U pip", "RUN pip install -r requirements.txt"],
@@ -139,7 +141,9 @@ def build_estate(folder: Path) -> Path:
             _alpine("3.10", "Alpine Linux v3.10", _ALPINE_10), history=["ADD alpine-minirootfs.tar.gz /"]
         ),
         "tools/probe:1": ImageBuilder(distroless, history=["bazel build //:probe"]),
-        "broken/upload:1": ImageBuilder(alpine, broken_layer, history=["ADD alpine-minirootfs.tar.gz /", "COPY data /app"]),
+        "broken/upload:1": ImageBuilder(
+            alpine, broken_layer, history=["ADD alpine-minirootfs.tar.gz /", "COPY data /app"]
+        ),
         "charts/shop:1.2": RawManifest.artifact("application/vnd.cncf.helm.config.v1+json", b"apiVersion: v2\n"),
     }  # fmt: skip
     layout = folder / "images"

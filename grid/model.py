@@ -33,7 +33,8 @@ class Limits:
     layers have and a tar of empty files made to exhaust a scanner has not."""
     max_path_bytes: int = 4096
     """PATH_MAX of Linux; a longer name is noted and skipped."""
-    batch_bytes: int = 32 * MIB
+    batch_bytes: int = 8 * MIB
+    """Contents that detectors see at once (at most 32 MiB by design): 8 MiB stay in the cache of most cores."""
     max_facts_per_file: int = 1000
     """Secrets of one file; more are counted in a note."""
 

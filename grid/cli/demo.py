@@ -87,11 +87,15 @@ def demo(
         console.print("[bold]4.[/] Three questions, in SQL")
         for question, statement in QUESTIONS:
             console.print(f"\n[bold]{question}[/]")
-            console.print(Syntax(statement, "sql", theme="ansi_light", background_color="default", padding=(0, 2)))
+            console.print(
+                Syntax(statement, "sql", theme="ansi_light", background_color="default", padding=(0, 2), word_wrap=True)
+            )
             tables.show(console, query(con, statement))
     console.print(f"\nThe demo took {time.monotonic() - started:.0f} s. [bold]Try next:[/]")
-    console.print(
-        f'  [cyan]scangrid sql --lake {folder / "lake"} "select * from vulnerabilities where kev"[/]\n'
-        f"  [cyan]SCANGRID_DB={folder / 'db'} scangrid scan --lake {folder / 'lake'} oci:{folder / 'images'}:shop/web:2.1[/]",
-        soft_wrap=True,
-    )
+    home, layout = folder / "lake", folder / "images"
+    for line in (
+        f'scangrid sql --lake {home} "select * from vulnerabilities where kev"',
+        f"scangrid explain --lake {home} shop/edge:3.1 busybox",
+        f"SCANGRID_DB={folder / 'db'} scangrid scan --lake {home} oci:{layout}:shop/web:2.1",
+    ):
+        console.print(f"  [cyan]{line}[/]", soft_wrap=True)

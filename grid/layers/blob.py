@@ -1,0 +1,380 @@
+"""A layer blob as a stream of uncompressed bytes, verified and bounded while it flows.
+
+chunks → size and digest of the blob → inflate by magic (gzip, zstd, plain) → limits, diff_id → read, skip.
+
+What decides when several things are wrong: bytes that do not have the size and digest that name them are
+that error and no other, for whatever else is wrong with them follows from it. So an error of content is
+raised only after the rest of the blob has been read (not inflated) and its digest found right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from isal import igzip_lib
+
+from grid.errors import (
+    CompressionCorrupt,
+    DecompressionBomb,
+    DiffIdMismatch,
+    DigestMismatch,
+    GridError,
+    LayerError,
+    LayerTooLarge,
+    LayerTruncated,
+    SizeMismatch,
+)
+from grid.model import Layer, LayerStats, Limits
+
+PIECE = 1 << 18
+"""Most bytes that one step inflates to: large enough to make Python's share small, small enough for the L2 cache."""
+_FED = 1 << 16
+"""Most compressed bytes given to the inflater at once."""
+_INFLATE_ERRORS: tuple[Any, ...] = (igzip_lib.IsalError, EOFError, ValueError, OverflowError)
+_MAX_GZIP_HEADER = 1 << 20
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a byte 0x50 to 0x5f (RFC 8878, 3.1.2)
+
+
+def open_stream(chunks: Iterable[bytes], layer: Layer, limits: Limits) -> Stream:
+    """Begin to read a layer; nothing is asked of ``chunks`` yet.
+
+    ``chunks`` is the blob as stored, in pieces of any size. What it raises passes through unchanged.
+    """
+    return Stream(chunks, layer, limits)
+
+
+class _Source:
+    """The compressed side: counts and hashes; says at the end whether these were the bytes named by the digest."""
+
+    def __init__(self, chunks: Iterable[bytes], layer: Layer) -> None:
+        algorithm, _, self._wanted = layer.digest.partition(":")
+        if algorithm not in ("sha256", "sha512"):
+            raise LayerError(f"digest algorithm {algorithm!r} is not known")
+        self._chunks = iter(chunks)
+        self._size = layer.size
+        self.hash = hashlib.new(algorithm, usedforsecurity=False)
+        self.read_bytes = 0
+        self._pushed = b""
+        self._failure: GridError | None = None
+        self._ended = False
+
+    def next(self) -> bytes:
+        """The next chunk, never empty; b"" at the end of a blob that is what its descriptor says.
+
+        Raises SizeMismatch, LayerTruncated or DigestMismatch, again at each further call.
+        """
+        if self._pushed:
+            chunk, self._pushed = self._pushed, b""
+            return chunk
+        if self._failure:
+            raise self._failure
+        if self._ended:
+            return b""
+        for chunk in self._chunks:
+            if chunk:
+                self.read_bytes += len(chunk)
+                if 0 <= self._size < self.read_bytes:
+                    self._fail(SizeMismatch(f"the blob is longer than the {self._size} bytes of its descriptor"))
+                self.hash.update(chunk)
+                return chunk
+        if self.read_bytes < self._size:
+            self._fail(LayerTruncated(f"the blob ends after {self.read_bytes} of {self._size} bytes"))
+        if self.hash.hexdigest() != self._wanted:
+            self._fail(DigestMismatch(f"the bytes served have the digest {self.hash.name}:{self.hash.hexdigest()}"))
+        self._ended = True
+        return b""
+
+    def _fail(self, error: GridError) -> None:
+        self._failure = error
+        raise error
+
+    def push(self, data: bytes) -> None:
+        """Give back what was looked at."""
+        self._pushed = data
+
+
+class _Readable:
+    """A source as the file object that Arrow wants; keeps the error that Arrow would rename."""
+
+    closed = False
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._rest = memoryview(b"")
+        self.failure: BaseException | None = None
+
+    def read(self, n: int = -1) -> memoryview:
+        try:
+            if not self._rest:
+                self._rest = memoryview(self._source.next())
+        except BaseException as error:
+            self.failure = error
+            raise
+        out, self._rest = self._rest[:n], self._rest[n:]
+        return out
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _plain(source: _Source) -> Iterator[bytes]:
+    while chunk := source.next():
+        yield chunk
+
+
+def _gunzip(source: _Source) -> Iterator[bytes]:
+    """Any number of members; what follows the last one is ignored if it is no member, as GNU gzip does."""
+    chunk, at = source.next(), 0
+    while True:
+        while len(chunk) - at < 2 and (more := source.next()):
+            chunk, at = chunk[at:] + more, 0
+        if chunk[at : at + 2] != _GZIP:
+            return
+        # ISA-L mixes up the optional fields of a header that comes in pieces, so the header is read here
+        while (end := _gzip_header(chunk, at)) < 0:
+            more = source.next()
+            if not more:
+                raise LayerTruncated("the gzip stream ends early")
+            if len(chunk) - at > _MAX_GZIP_HEADER:
+                raise CompressionCorrupt("the gzip stream has a header without end")
+            chunk, at = chunk[at:] + more, 0
+        at = end
+        inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP_NO_HDR_VER)  # checks the trailer
+        step = 8192  # small at first: what follows a short member (eStargz has one a file) is copied
+        view = memoryview(chunk)
+        while not inflater.eof:
+            fed: bytes | memoryview = b""
+            if inflater.needs_input:
+                if at >= len(chunk):
+                    chunk, at = source.next(), 0
+                    view = memoryview(chunk)
+                    if not chunk:
+                        raise LayerTruncated("the gzip stream ends early")
+                fed = view[at : at + step]
+                at += len(fed)
+                step = min(step * 2, _FED)
+            try:
+                piece = inflater.decompress(fed, PIECE)
+            except _INFLATE_ERRORS as error:
+                raise CompressionCorrupt(f"the gzip stream is damaged: {error}") from None
+            if piece:
+                yield piece
+        unused = inflater.unused_data
+        if len(unused) <= at:
+            at -= len(unused)
+        else:
+            chunk, at = unused + chunk[at:], 0
+
+
+def _gzip_header(data: bytes, start: int) -> int:
+    """Where the header of the member at ``start`` ends (RFC 1952, 2.3); -1 if ``data`` does not hold all of it."""
+    if len(data) - start < 10:
+        return -1
+    flags, at = data[start + 3], start + 10
+    if data[start + 2] != 8:
+        raise CompressionCorrupt(f"the gzip stream has the unknown method {data[start + 2]}")
+    if flags & 4:  # extra field
+        if len(data) < at + 2:
+            return -1
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for flag in (8, 16):  # name, comment
+        if flags & flag:
+            at = data.find(0, at) + 1
+            if not at:
+                return -1
+    if flags & 2:  # checksum of the header
+        if len(data) < at + 2:
+            return -1
+        if zlib.crc32(data[start:at]) & 0xFFFF != int.from_bytes(data[at : at + 2], "little"):
+            raise CompressionCorrupt("the gzip stream has a damaged header")
+        at += 2
+    return at if at <= len(data) else -1
+
+
+def _unzstd(source: _Source) -> Iterator[bytes]:
+    """Any number of frames, skippable ones too. The window is at most 128 MiB, the decoder's own default.
+
+    Through Arrow, because its reader bounds the output of a call and tells a stream that ends early.
+    """
+    readable = _Readable(source)
+    stream = pa.CompressedInputStream(pa.PythonFile(readable, "r"), "zstd")
+    while True:
+        try:
+            piece: bytes = stream.read(PIECE)
+        except (OSError, pa.ArrowException, GridError) as error:
+            if readable.failure is not None:
+                raise readable.failure from None
+            if "Truncated" in str(error):
+                raise LayerTruncated("the zstd stream ends early") from None
+            raise CompressionCorrupt(f"the zstd stream is damaged: {error}") from None
+        if not piece:
+            return
+        yield piece
+
+
+class Stream:
+    """The uncompressed layer. Raises LayerError in the order of blame that the module's docstring gives."""
+
+    def __init__(self, chunks: Iterable[bytes], layer: Layer, limits: Limits) -> None:
+        self._started = time.perf_counter()
+        self._source = _Source(chunks, layer)
+        self._layer = layer
+        self._limits = limits
+        self._pieces: Iterator[bytes] | None = None
+        self._diff: hashlib._Hash | None = None
+        self._piece = b""
+        self._view = memoryview(b"")
+        self._at = 0
+        self._end = 0
+        self._base = 0
+        """Position of the piece in the layer."""
+        self._charged = 0
+        self._compressed = False
+
+    @property
+    def position(self) -> int:
+        """Uncompressed bytes read or skipped so far."""
+        return self._base + self._at
+
+    @property
+    def blob_bytes(self) -> int:
+        """Compressed size: as declared, else what was read so far."""
+        return self._layer.size if self._layer.size >= 0 else self._source.read_bytes
+
+    def read(self, n: int) -> bytes:
+        """The next ``n`` bytes; fewer only at the end of the layer."""
+        at = self._at
+        end = at + n
+        if end <= self._end:
+            self._at = end
+            return self._piece[at:end]
+        parts = []
+        while n > 0:
+            part = self._piece[self._at : self._at + n]
+            self._at += len(part)
+            n -= len(part)
+            parts.append(part)
+            if n and not self._refill():
+                break
+        return b"".join(parts)
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill ``target`` with the next bytes; returns how many there were."""
+        n = len(target)
+        at = self._at
+        if at + n <= self._end:
+            target[:] = self._view[at : at + n]
+            self._at = at + n
+            return n
+        done = 0
+        while done < n:
+            part = self._view[self._at : self._at + n - done]
+            target[done : done + len(part)] = part
+            self._at += len(part)
+            done += len(part)
+            if done < n and not self._refill():
+                break
+        return done
+
+    def seek(self, position: int) -> bool:
+        """Skip forward to ``position``; False if the layer ends before it."""
+        while position - self._base > self._end:
+            self._at = self._end
+            if not self._refill():
+                return False
+        self._at = position - self._base
+        return True
+
+    def skip(self, n: int) -> bool:
+        """Skip ``n`` bytes; False if the layer ends before that."""
+        return self.seek(self.position + n)
+
+    def charge(self, n: int) -> None:
+        """Count ``n`` bytes that are not in the stream (holes of sparse files) against the limits."""
+        self._charged += n
+        self._bound(self._base + self._end)
+
+    def finish(self, entries: int = 0) -> LayerStats:
+        """Read to the end and compare size, digest and diff_id. ``entries`` is only passed on."""
+        while self._refill():
+            pass
+        while self._source.next():  # what follows the last gzip member
+            pass
+        total = self._base + self._end
+        diff_id = f"{self._hash.name}:{self._hash.hexdigest()}"
+        if self._layer.diff_id and self._layer.diff_id != diff_id:
+            raise DiffIdMismatch(f"the uncompressed bytes have the diff_id {diff_id}, not {self._layer.diff_id}")
+        seconds = time.perf_counter() - self._started
+        return LayerStats(self._source.read_bytes, total, entries, seconds, diff_id)
+
+    def verdict(self, error: GridError) -> GridError:
+        """What to blame for an error of content: the blob, if it is not the one that its digest names."""
+        try:
+            while self._source.next():
+                pass
+        except LayerError as blame:
+            return blame
+        return error
+
+    @property
+    def _hash(self) -> hashlib._Hash:
+        return self._source.hash if self._diff is None else self._diff
+
+    def _refill(self) -> bool:
+        """Put the next piece in place of the one read; False at the end."""
+        try:
+            pieces = self._pieces if self._pieces is not None else self._sniff()
+            piece = next(pieces, b"")
+        except (CompressionCorrupt, LayerTruncated) as error:
+            raise self.verdict(error) from None
+        self._base += self._end
+        self._piece = piece
+        self._view = memoryview(piece)
+        self._at = 0
+        self._end = len(piece)
+        if not piece:
+            return False
+        if self._diff is not None:
+            self._diff.update(piece)
+        self._bound(self._base + self._end)
+        return True
+
+    def _bound(self, total: int) -> None:
+        limits = self._limits
+        total += self._charged
+        if total > limits.max_layer_bytes:
+            raise self.verdict(LayerTooLarge(f"the layer inflates to more than {limits.max_layer_bytes} bytes"))
+        if (
+            (self._compressed or self._charged)
+            and total > limits.ratio_grace_bytes
+            and total > limits.max_ratio * self._source.read_bytes
+        ):
+            raise self.verdict(
+                DecompressionBomb(f"the layer inflates to more than {limits.max_ratio} times its compressed size")
+            )
+
+    def _sniff(self) -> Iterator[bytes]:
+        source = self._source
+        head = source.next()
+        while len(head) < 4 and (more := source.next()):
+            head += more
+        source.push(head)
+        self._compressed = True
+        if head[:2] == _GZIP:
+            self._pieces = _gunzip(source)
+        elif head[:4] == _ZSTD or (head[1:4] == _ZSTD_SKIPPABLE and head[0] >> 4 == 5):
+            self._pieces = _unzstd(source)
+        else:
+            self._pieces = _plain(source)
+            self._compressed = False
+        algorithm = "sha512" if self._layer.diff_id.startswith("sha512:") else "sha256"
+        if self._compressed or source.hash.name != algorithm:  # else digest and diff_id are one
+            self._diff = hashlib.new(algorithm, usedforsecurity=False)
+        return self._pieces

@@ -1,0 +1,331 @@
+"""From tar entries to the listing's columns, and from file contents to the batches that detectors see.
+
+Memory holds the listing as Arrow columns, one batch of contents and one piece of the stream: it does not
+grow with the bytes of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grid.errors import LayerTruncated, PathEscapesRoot
+from grid.layers import tar
+from grid.layers.blob import Stream
+from grid.model import Limits, Note, Wants
+from grid.paths import path_hashes
+from grid.schema import ENTRIES, FILES
+
+Emit = Callable[[int, pa.RecordBatch], None]
+"""Called with the place of a detector and the files it wants."""
+Fill = Callable[[memoryview], None]
+"""Writes a file's content into the memory given."""
+Remark = Callable[[int, Note], None]
+"""Called with the place of a detector (-1: the walk itself) and what it has to know."""
+
+_FLUSH_ROWS = 20_000
+_TEXT_PROBE = 8192
+"""A file too large for a detector that wants every file is noted if its first bytes hold no NUL: it is text."""
+_MAX_CONTENT = (1 << 31) - 1  # Arrow's binary offsets have 32 bits
+
+
+def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
+    """``(path, mode) -> bits``, bit *i* set if ``wants[i].matcher()`` would say yes: one look for all of them."""
+    names: dict[str, int] = {}
+    paths: dict[str, int] = {}
+    by_suffix: list[tuple[int, tuple[str, ...]]] = []
+    slow: list[tuple[int, Callable[[str, int], bool]]] = []
+    always = executables = 0
+    for place, want in enumerate(wants):
+        bit = 1 << place
+        if want.every:
+            always |= bit
+            continue
+        for name in want.names:
+            names[name] = names.get(name, 0) | bit
+        for path in want.paths:
+            paths[path] = paths.get(path, 0) | bit
+        if want.suffixes:
+            by_suffix.append((bit, want.suffixes))
+        if want.executables:
+            executables |= bit
+        if want.globs:
+            slow.append((bit, Wants(globs=want.globs).matcher()))
+    suffixes = tuple({suffix for _, some in by_suffix for suffix in some})
+
+    def classify(path: str, mode: int) -> int:
+        bits = always
+        name = path[path.rfind("/") + 1 :]
+        if name in names:
+            bits |= names[name]
+        if path in paths:
+            bits |= paths[path]
+        if executables and mode & 0o111:
+            bits |= executables
+        if suffixes and path.endswith(suffixes):
+            for bit, some in by_suffix:
+                if path.endswith(some):
+                    bits |= bit
+        for bit, wanted in slow:
+            if not bits & bit and wanted(path, mode):
+                bits |= bit
+        return bits
+
+    return classify
+
+
+class _Batch:
+    """Files gathered in one buffer, which is used again once nobody holds it."""
+
+    def __init__(self, capacity: int, places: int, emit: Emit) -> None:
+        self._capacity = capacity
+        self._places = places
+        self._emit = emit
+        self._buffer = bytearray()
+        self._used = 0
+        self._rows: list[tuple[str, int, int, int]] = []
+        self._ends = [0]
+
+    def add(self, path: str, size: int, mode: int, bits: int, fill: Callable[[memoryview], None]) -> None:
+        """Append a file, whose content ``fill`` writes into the memory given to it."""
+        if size > self._capacity - self._used or len(self._rows) >= _FLUSH_ROWS:
+            self.flush()
+        if size > self._capacity:  # a batch of its own, in memory of its own
+            alone = _Batch(size, self._places, self._emit)
+            alone.add(path, size, mode, bits, fill)
+            alone.flush()
+            return
+        if not self._buffer:
+            self._buffer = bytearray(self._capacity)
+        used = self._used
+        if size:
+            with memoryview(self._buffer) as view:
+                fill(view[used : used + size])
+        self._used = used + size
+        self._ends.append(self._used)
+        self._rows.append((path, size, mode, bits))
+
+    def flush(self) -> None:
+        """Give each detector its files of the batch."""
+        if not self._rows:
+            return
+        paths, sizes, modes, bits = zip(*self._rows, strict=True)
+        ends = pa.py_buffer(np.array(self._ends, dtype=np.int32))
+        content = pa.BinaryArray.from_buffers(
+            pa.binary(), len(paths), [None, ends, pa.py_buffer(self._buffer).slice(0, self._used)]
+        )
+        columns = [pa.array(paths, pa.string()), pa.array(sizes, pa.int64()), pa.array(modes, pa.int32()), content]
+        files = pa.RecordBatch.from_arrays(columns, schema=FILES)
+        del columns, content
+        self._rows, self._ends, self._used = [], [0], 0
+        _hand_out(files, np.array(bits, dtype=np.int64), self._places, self._emit)
+        del files
+        try:
+            self._buffer.append(0)  # refused while a detector's rows still lie in it
+            self._buffer.pop()
+        except BufferError:
+            self._buffer = bytearray()
+
+
+def _hand_out(files: pa.RecordBatch, bits: npt.NDArray[np.int64], places: int, emit: Emit) -> None:
+    for place in range(places):
+        rows = np.flatnonzero(bits & (1 << place))
+        if len(rows) == len(bits):
+            emit(place, files)
+        elif len(rows):
+            emit(place, files.take(pa.array(rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The entries of a layer, sorted by path (equal paths by their order in the tar)."""
+
+    table: pa.Table
+    """``grid.schema.ENTRIES`` without its first two columns."""
+    kinds: npt.NDArray[np.int8]
+    """Places in ``tar.KINDS``, in the order of the table."""
+    hashes: npt.NDArray[np.uint64]
+    """Path hashes, in the order of the table."""
+    stays: npt.NDArray[np.bool_]
+    """False where a later entry of the same path takes the place; markers always stay."""
+
+
+class _Columns:
+    """The listing while it grows: Python rows for a while, then Arrow."""
+
+    _SCHEMA = pa.schema(
+        [
+            pa.field("path", pa.string()),
+            pa.field("size", pa.int64()),
+            pa.field("mode", pa.int32()),
+            pa.field("uid", pa.int64()),
+            pa.field("gid", pa.int64()),
+            pa.field("link_target", pa.string()),
+        ]
+    )
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int, int, tar.Owner, str | None]] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._kinds: list[npt.NDArray[np.int8]] = []
+        self._hashes: list[npt.NDArray[np.uint64]] = []
+
+    def flush(self) -> None:
+        if not self.rows:
+            return
+        paths, kinds, sizes, owners, links = zip(*self.rows, strict=True)
+        modes, uids, gids = zip(*owners, strict=True)
+        columns = [
+            pa.array(values, field.type)
+            for values, field in zip((paths, sizes, modes, uids, gids, links), self._SCHEMA, strict=True)
+        ]
+        self._batches.append(pa.RecordBatch.from_arrays(columns, schema=self._SCHEMA))
+        self._kinds.append(np.array(kinds, dtype=np.int8))
+        self._hashes.append(path_hashes(paths))
+        self.rows.clear()
+
+    def listing(self) -> Listing:
+        self.flush()
+        table = pa.Table.from_batches(self._batches, schema=self._SCHEMA).combine_chunks()
+        self._batches = []
+        kinds = np.concatenate([np.empty(0, np.int8), *self._kinds])
+        hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
+        order = pc.sort_indices(table.column("path"))  # stable
+        places = order.to_numpy()
+        table, kinds, hashes = table.take(order), kinds[places], hashes[places]
+        names = pa.DictionaryArray.from_arrays(pa.array(kinds), pa.array(tar.KINDS)).cast(pa.string())
+        out = ENTRIES.arrow
+        fields = [out.field(i) for i in range(2, len(out))]
+        columns = {"kind": names, "ordinal": pa.array(places.astype(np.int64))}
+        arrays = [columns[f.name] if f.name in columns else table.column(f.name) for f in fields]
+        return Listing(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), kinds, hashes, _stays(kinds, hashes))
+
+
+def _stays(kinds: npt.NDArray[np.int8], hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    markers = (kinds == tar.WHITEOUT) | (kinds == tar.OPAQUE)
+    own = np.flatnonzero(~markers)
+    _, last = np.unique(hashes[own][::-1], return_index=True)  # equal paths lie in the order of the tar
+    stays: npt.NDArray[np.bool_] = markers.copy()
+    stays[own[len(own) - 1 - last]] = True
+    return stays
+
+
+def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, remark: Remark) -> Listing:
+    """Read the whole tar: list every entry, hand every wanted content to its detectors, in batches.
+
+    A batch holds at most ``limits.batch_bytes`` of content; a larger file is a batch of its own. A detector must
+    not change what it is given; it may keep it. Raises what ``tar.entries`` raises.
+    """
+    classify = classifier(wants)
+    every = sum(1 << place for place, want in enumerate(wants) if want.every)
+    sieve = _Sieve(stream, every, [min(want.max_bytes, _MAX_CONTENT) for want in wants], remark)
+    # Nearly every file is wanted by all detectors of the kind "every": a batch of such files is handed to them as it
+    # is, uncopied. The others go by another batch.
+    main = _Batch(limits.batch_bytes, len(wants), emit)
+    side = _Batch(max(limits.batch_bytes // 4, 1), len(wants), emit) if every else main
+    columns = _Columns()
+    rows = columns.rows
+    whole = _filler(stream)
+
+    for path, kind, size, owner, link, segments in tar.entries(stream, limits, lambda note: remark(-1, note)):
+        if ".wh." in path and (marked := _marker(path)):
+            path, kind = marked
+            if kind >= 0:
+                rows.append((path, kind, 0, owner, None))
+            continue
+        rows.append((path, kind, size, owner, link))
+        if len(rows) >= _FLUSH_ROWS:
+            columns.flush()
+        if kind == tar.FILE:
+            bits = classify(path, owner[0])
+            fill = whole
+            if size == 0:
+                bits &= ~every
+            elif bits and size > sieve.least:
+                bits, head = sieve.small_enough(path, size, bits, segments)
+                if head:
+                    fill = _filler(stream, head)
+            if bits:
+                if segments is not None:
+                    stream.charge(size - sum(length for _, length in segments))
+                    fill = _sparse_filler(whole, segments)
+                (main if bits & every == every else side).add(path, size, owner[0], bits, fill)
+        elif kind == tar.HARDLINK and link is not None:
+            missed = classify(path, owner[0]) & ~every
+            if missed:
+                for place in _places(missed & ~classify(link, owner[0])):
+                    remark(place, Note("HardLinkNotRead", f"its content stands under {link[:200]!r}", path))
+    main.flush()
+    side.flush()
+    return columns.listing()
+
+
+def _places(bits: int) -> list[int]:
+    return [place for place in range(bits.bit_length()) if bits & (1 << place)]
+
+
+def _marker(path: str) -> tuple[str, int] | None:
+    """What a whiteout stands for (OCI image layer specification, "Whiteouts"); kind -1: nothing, None: no whiteout."""
+    head, slash, name = path.rpartition("/")
+    if name == ".wh..wh..opq":
+        return head, tar.OPAQUE
+    if path.startswith(".wh..wh.") or "/.wh..wh." in path:  # aufs keeps its own affairs there
+        return path, -1
+    if not name.startswith(".wh."):
+        return None
+    hidden = name[4:]
+    if hidden in (".", ".."):
+        raise PathEscapesRoot(f"the whiteout {path[:200]!r} names no entry of its directory")
+    return (head + slash + hidden, tar.WHITEOUT) if hidden else (path, -1)
+
+
+def _filler(stream: Stream, head: bytes = b"") -> Fill:
+    """What writes the next content of the stream, of which ``head`` has been read already."""
+    readinto = stream.readinto
+    done = len(head)
+
+    def fill(target: memoryview) -> None:
+        if done:
+            target[:done] = head
+            target = target[done:]
+        if readinto(target) < len(target):
+            raise LayerTruncated("the tar ends inside an entry")
+
+    return fill
+
+
+def _sparse_filler(read: Fill, segments: tar.Segments) -> Fill:
+    def fill(target: memoryview) -> None:
+        np.frombuffer(target, np.uint8).fill(0)
+        for offset, length in segments:
+            read(target[offset : offset + length])
+
+    return fill
+
+
+class _Sieve:
+    """Drops the detectors for which a file is too large, and says so where it matters."""
+
+    def __init__(self, stream: Stream, every: int, most: list[int], remark: Remark) -> None:
+        self._stream = stream
+        self._every = every
+        self._most = most
+        self._remark = remark
+        self.least = min(most, default=0)
+
+    def small_enough(self, path: str, size: int, bits: int, segments: tar.Segments | None) -> tuple[int, bytes]:
+        """The bits of those that may have the file, and what was read of it to decide on notes."""
+        drop = [place for place in _places(bits) if size > self._most[place]]
+        head = b""
+        if segments is None and any(self._every & (1 << place) for place in drop):
+            head = self._stream.read(min(size, _TEXT_PROBE))
+        for place in drop:
+            bits &= ~(1 << place)
+            if not self._every & (1 << place) or (head and b"\0" not in head):
+                self._remark(place, Note("FileTooLarge", f"{size} bytes, more than {self._most[place]}", path))
+        return bits, head
