@@ -16,7 +16,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from io import StringIO
 from pathlib import Path
@@ -227,6 +227,67 @@ def parse_estate(text: str, name: str = "estate.yaml") -> Estate:
     if not estate.registries and not estate.images:
         raise EstateInvalid(f"{name}:1: the estate is empty", remedy="list registries or images")
     return estate
+
+
+def add_registry(path: Path, entry: Mapping[str, Any]) -> Estate:
+    """Append a registry to estate.yaml, made if need be; comments and order of what is there stay as they are.
+
+    Nothing is written unless the result is a valid estate; raises EstateInvalid.
+    """
+    document = _document(path)
+    document.setdefault("registries", []).append(dict(entry))
+    return _save(path, document)
+
+
+def remove_registry(path: Path, label: str) -> None:
+    """Take the registry of that name (or address) out of estate.yaml; raises EstateInvalid if it has none."""
+    document = _document(path)
+    rules = document.get("registries") or []
+    for index, entry in enumerate(rules):
+        known = RegistryRules.model_validate(_plain(entry))
+        if label in (known.name, known.address):
+            del rules[index]
+            break
+    else:
+        raise EstateInvalid(f"{path}: no registry {label!r}")
+    if rules or document.get("images"):
+        _save(path, document)
+    else:
+        _write(path, document)  # an estate that lists nothing yet: the next registry makes it whole
+
+
+def _document(path: Path) -> Any:
+    if not path.exists():
+        return {}
+    if path.stat().st_size:
+        try:
+            document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise EstateInvalid(f"{path}:{line}: {error.problem or 'not YAML'}") from None
+        if isinstance(document, dict):
+            return document
+    raise EstateInvalid(f"{path}:1: an estate is a mapping with registries or images")
+
+
+def _save(path: Path, document: Any) -> Estate:
+    estate = parse_estate(_text(document), str(path))
+    _write(path, document)
+    return estate
+
+
+def _text(document: Any) -> str:
+    yaml = YAML(typ="rt")
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
+
+
+def _write(path: Path, document: Any) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(_text(document), encoding="utf-8")
+    temporary.replace(path)
 
 
 def _plain(node: Any, depth: int = 0) -> Any:

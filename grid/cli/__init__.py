@@ -30,7 +30,7 @@ app = typer.Typer(
     epilog="Start with `scangrid demo`: it needs no registry, no network and no database.",
 )
 
-COMMANDS = ("scan", "sweep", "sql", "explain", "demo")
+COMMANDS = ("scan", "sweep", "sql", "explain", "registry", "demo")
 
 
 def _print_version(wanted: bool) -> None:
