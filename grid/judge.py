@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from grid import ecosystems, findings, match
 from grid.database import Database
 from grid.errors import DatabaseInvalid
-from grid.events import Emit, Stage
+from grid.events import Emit, Stage, Warned
 from grid.images import SQUASH_VERSION, LayerColumns, squash
 from grid.model import Distro
 from grid.schema import CHAINS, FINDINGS, MATCHES
@@ -73,7 +73,7 @@ def judge(
     if database is None:
         return Judged(squashed, None, None, notes=counted)
     emit(Stage("match"))
-    match_id, packages, found = _match(lake, stack, sweep_id, database)
+    match_id, packages, found = _match(lake, stack, sweep_id, database, emit)
     return Judged(squashed, match_id, database.version, packages, found, counted)
 
 
@@ -194,7 +194,7 @@ FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ec
 """
 
 
-def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database) -> tuple[str, int, int]:
+def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database, emit: Emit) -> tuple[str, int, int]:
     outdated = database.outdated_keys({e.name: e.key_version for e in ecosystems.ALL})
     if outdated:
         raise DatabaseInvalid(
@@ -207,7 +207,15 @@ def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database) -> tu
         con.register("languages", languages)
         candidates = con.sql(f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL")
         candidates = candidates.to_arrow_table()
-        rows = findings.merge(con, database, match.hits(con, database, candidates))
+        hits = match.hits(con, database, candidates)
+        rows = findings.merge(con, database, hits)
+    unordered = hits.unparsed.num_rows
+    if unordered:
+        emit(
+            Warned(
+                f"{unordered} packages have a version that no scheme can order: they were matched by exact lists only"
+            )
+        )
     rows = rows.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), rows.num_rows))
     lake.write("findings", match_id, rows.select(FINDINGS.arrow.names))
     mark = {
@@ -216,6 +224,7 @@ def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database) -> tu
         "db_version": database.version,
         "packages": candidates.num_rows,
         "findings": rows.num_rows,
+        "unordered": unordered,
         "matched_at": datetime.now(UTC),
     }
     lake.write("matches", match_id, pa.Table.from_pylist([mark], schema=MATCHES.arrow))

@@ -116,7 +116,12 @@ HIDERS = _layer(
     "The entries of a layer that can redirect or hide others beyond their own name: whiteouts, opaque "
     "markers, symlinks and hard links. With `path_index` they let squash work without the full listing.",
     Column("path", TEXT, "as in `entries`"),
-    Column("kind", LABEL, "`whiteout`, `opaque`, `symlink` or `hardlink`"),
+    Column(
+        "kind",
+        LABEL,
+        "`whiteout`, `opaque`, `symlink`, `hardlink`, or `implied`: a directory that entries (not the two markers) lie "
+        "in, at any depth, and that has no directory entry of its own, so that it may be a link of a lower layer",
+    ),
     Column("link_target", TEXT, "as in `entries`", True),
 )
 
@@ -301,6 +306,8 @@ CHAINS = Table(
             True,
         ),
         Column("squashed_at", TIME, "when"),
+        Column("members", TEXTS, "all chains it is made of, from the base to itself; the store fills it in", True),
+        Column("layers", TEXTS, "the top layer of each of `members`; the store fills it in", True),
     ),
     ("chain_id",),
 )
@@ -317,7 +324,8 @@ HIDDEN = Table(
         Column(
             "reason",
             LABEL,
-            "`hidden`: not in the merged view. `owned`: in it, but an OS package's own file, so not matched",
+            "`hidden`: not in the merged view. `owned`: in it, but an OS package's own file, so not matched. `unowned`: "
+            "no longer owned, for the OS package's record is gone; of these two the deepest chain's row counts",
         ),
         Column("by", TEXT, "what did it: the entry, or the OS package"),
     ),
@@ -381,6 +389,7 @@ MATCHES = Table(
         Column("db_version", LABEL, "with which database"),
         Column("packages", INT, "distinct packages"),
         Column("findings", INT, "rows written"),
+        Column("unordered", INT, "packages whose version no scheme can order: matched by exact lists only", True),
         Column("matched_at", TIME, "when"),
     ),
     ("match_id",),
@@ -430,7 +439,7 @@ FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].na
 
 ADVISORIES = Table(
     "advisories",
-    "A row per record of a feed.",
+    "A row per record of a feed and problem that it speaks of: an erratum that names five CVEs has five rows.",
     (
         Column("advisory_id", LABEL, "the record's id: CVE-…, DSA-…, GHSA-…, PYSEC-…"),
         Column("source", LABEL, "the feed: `osv`, `alpine`, `debian` …"),
@@ -459,6 +468,12 @@ RANGES = Table(
         Column("last_affected", TEXT, "as written", True),
         Column("state", LABEL, "as in `findings`"),
         Column("severity", LABEL, "the distribution's own rating of this package, our five labels; else null", True),
+        Column(
+            "vuln_id",
+            LABEL,
+            "the only problem of the record that the row speaks of; null for all of them (the usual case)",
+            True,
+        ),
     ),
     ("namespace", "name", "lo"),
 )
@@ -475,6 +490,7 @@ EXACT = Table(
         Column("fixed", TEXT, "smallest fixed version that the record gives, if any", True),
         Column("state", LABEL, "as in `findings`"),
         Column("severity", LABEL, "as in `ranges`", True),
+        Column("vuln_id", LABEL, "as in `ranges`", True),
     ),
     ("namespace", "name", "version"),
 )

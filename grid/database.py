@@ -1,0 +1,274 @@
+"""The vulnerability database as its readers see it. ``vulndb`` writes it; matching only reads.
+
+::
+
+    ROOT/current                       text: the id of the version in use, replaced atomically
+    ROOT/versions/<id>/manifest.json   written last: a version without it does not exist
+    ROOT/versions/<id>/<table>.parquet one file for each of ``grid.schema.DATABASE_TABLES``
+    ROOT/workspace, ROOT/lock          the writer's own: fetched feeds, and one writer at a time
+
+A version is never modified. A reader resolves ``current`` once, with ``open_database``, and from then on
+opens files by the path of that version; the writer keeps the version before the current one for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grid.errors import DatabaseInvalid, DatabaseMissing
+from grid.schema import DATABASE_SCHEMA_VERSION, DATABASE_TABLES
+
+ENVIRONMENT = "SCANGRID_DB"
+CURRENT = "current"
+VERSIONS = "versions"
+MANIFEST = "manifest.json"
+STALE_AFTER = timedelta(days=7)
+"""Older than this and a user should be told."""
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_MANIFEST_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One Parquet file of a version."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """What one feed contributed, and how fresh that is."""
+
+    name: str
+    status: str
+    """``ok``, ``stale`` (the last fetch failed in part or whole: its last good state was used) or ``absent``."""
+    advisories: int = 0
+    fetched_at: str = ""
+    """RFC 3339: when the newest of its files was fetched."""
+    source_date: str = ""
+    """RFC 3339: the newest date that the publisher gives (Last-Modified, else of a record); "" if none."""
+    files: tuple[Mapping[str, Any], ...] = ()
+    """``url``, ``etag``, ``bytes``, ``sha256`` of every file that was read."""
+    message: str = ""
+    """Why it is not ``ok``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``manifest.json``: what a version holds and what it was made of."""
+
+    version: str
+    schema_version: int
+    built_at: datetime
+    tables: Mapping[str, TableFile]
+    key_versions: Mapping[str, int]
+    """Of each ecosystem whose versions are encoded, ``Ecosystem.key_version`` at build time."""
+    feeds: tuple[FeedState, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader of results should know: ecosystems without ordered ranges, records not understood …"""
+    inputs: str = ""
+    """Hash over everything the build depends on: equal inputs need no new build."""
+
+    def to_json(self) -> bytes:
+        """The bytes of ``manifest.json``."""
+        document = {
+            "version": self.version,
+            "schema_version": self.schema_version,
+            "built_at": self.built_at.isoformat(),
+            "inputs": self.inputs,
+            "key_versions": dict(sorted(self.key_versions.items())),
+            "tables": {
+                name: {"rows": t.rows, "bytes": t.bytes, "sha256": t.sha256} for name, t in sorted(self.tables.items())
+            },
+            "feeds": [
+                {
+                    "name": f.name,
+                    "status": f.status,
+                    "advisories": f.advisories,
+                    "fetched_at": f.fetched_at,
+                    "source_date": f.source_date,
+                    "message": f.message,
+                    "files": [dict(file) for file in f.files],
+                }
+                for f in self.feeds
+            ],
+            "notes": list(self.notes),
+        }
+        return json.dumps(document, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Parse and check ``manifest.json``; raises DatabaseInvalid."""
+        try:
+            raw = json.loads(data)
+            schema_version = int(raw["schema_version"])
+            if schema_version != DATABASE_SCHEMA_VERSION:
+                raise DatabaseInvalid(
+                    f"the database has schema {schema_version}, this scangrid reads schema {DATABASE_SCHEMA_VERSION}"
+                )
+            built_at = datetime.fromisoformat(raw["built_at"])
+            return cls(
+                version=str(raw["version"]),
+                schema_version=schema_version,
+                built_at=built_at if built_at.tzinfo else built_at.replace(tzinfo=UTC),
+                inputs=str(raw.get("inputs", "")),
+                key_versions={str(k): int(v) for k, v in raw["key_versions"].items()},
+                tables={
+                    str(name): TableFile(int(t["rows"]), int(t["bytes"]), str(t["sha256"]))
+                    for name, t in raw["tables"].items()
+                },
+                feeds=tuple(
+                    FeedState(
+                        name=str(f["name"]),
+                        status=str(f["status"]),
+                        advisories=int(f["advisories"]),
+                        fetched_at=str(f.get("fetched_at", "")),
+                        source_date=str(f.get("source_date", "")),
+                        message=str(f.get("message", "")),
+                        files=tuple(f.get("files", ())),
+                    )
+                    for f in raw["feeds"]
+                ),
+                notes=tuple(str(note) for note in raw["notes"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DatabaseInvalid(f"{MANIFEST} cannot be read: {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One published version: a folder of Parquet files that will not change."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    def parquet(self, table: str) -> str:
+        """Path of a table's Parquet file, for DuckDB's ``read_parquet`` or pyarrow."""
+        if table not in self.manifest.tables:
+            raise DatabaseInvalid(f"version {self.version} has no table {table!r}")
+        return str(self.path / f"{table}.parquet")
+
+    def rows(self, table: str) -> int:
+        return self.manifest.tables[table].rows
+
+    def age(self, now: datetime | None = None) -> timedelta:
+        """Since it was built; never negative."""
+        return max((now or datetime.now(UTC)) - self.manifest.built_at, timedelta())
+
+    def outdated_keys(self, current: Mapping[str, int]) -> tuple[str, ...]:
+        """The ecosystems whose keys this version encodes in another way than ``current`` key versions do.
+
+        Their ranges must not be compared with keys made now: the database has to be built again.
+        """
+        return tuple(
+            sorted(
+                name
+                for name, version in self.manifest.key_versions.items()
+                if name in current and current[name] != version
+            )
+        )
+
+    def verify(self) -> None:
+        """Read every file against its checksum and schema; raises DatabaseInvalid naming the first bad one."""
+        for table in DATABASE_TABLES:
+            file = self.path / f"{table.name}.parquet"
+            expected = self.manifest.tables.get(table.name)
+            if expected is None:
+                raise DatabaseInvalid(f"version {self.version} has no table {table.name!r}")
+            try:
+                with file.open("rb") as stream:
+                    actual = hashlib.file_digest(stream, "sha256").hexdigest()
+                if actual != expected.sha256:
+                    raise DatabaseInvalid(f"{file.name} does not have the checksum that the manifest gives")
+                schema = pq.read_schema(file)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DatabaseInvalid(f"{file.name} cannot be read: {error}") from error
+            check_schema(table.name, schema)
+
+
+def check_schema(table: str, schema: pa.Schema) -> None:
+    """Every column of the contract must be there with its type; more columns are welcome."""
+    wanted = next(t for t in DATABASE_TABLES if t.name == table).arrow
+    for field in wanted:
+        index = schema.get_field_index(field.name)
+        if index < 0:
+            raise DatabaseInvalid(f"table {table!r} has no column {field.name!r}")
+        if schema.field(index).type != field.type:
+            raise DatabaseInvalid(f"column {table}.{field.name} is {schema.field(index).type}, expected {field.type}")
+
+
+def default_root() -> Path:
+    """``SCANGRID_DB``, else a folder in the user's cache."""
+    named = os.environ.get(ENVIRONMENT, "")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("scangrid") / "db"
+
+
+def current_version(root: Path) -> str | None:
+    """The id that ``ROOT/current`` names, or None; raises DatabaseInvalid if it is no id."""
+    try:
+        text = (root / CURRENT).read_text("utf-8", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DatabaseInvalid(f"{root / CURRENT} cannot be read: {error.strerror}") from error
+    if not _VERSION.fullmatch(text):
+        raise DatabaseInvalid(f"{root / CURRENT} does not name a version")
+    return text
+
+
+def open_version(path: Path) -> Database:
+    """The version in this folder; sizes are checked, contents are not. Raises DatabaseInvalid."""
+    try:
+        file = path / MANIFEST
+        if file.stat().st_size > _MANIFEST_LIMIT:
+            raise DatabaseInvalid(f"{file} is too large to be a manifest")
+        database = Database(path, Manifest.from_json(file.read_bytes()))
+        for table in DATABASE_TABLES:
+            expected = database.manifest.tables.get(table.name)
+            if expected is None:
+                raise DatabaseInvalid(f"{path.name} has no table {table.name!r}")
+            if (path / f"{table.name}.parquet").stat().st_size != expected.bytes:
+                raise DatabaseInvalid(f"{path.name}/{table.name}.parquet does not have the size that it should")
+    except OSError as error:
+        raise DatabaseInvalid(f"{path} cannot be read: {error.strerror}") from error
+    return database
+
+
+def open_database(root: Path | None = None) -> Database:
+    """The version in use. Raises DatabaseMissing where there is none, DatabaseInvalid where it is damaged.
+
+    ``root`` is ``default_root()`` if not given. What is returned stays readable while updates go on, until
+    the second update after this call.
+    """
+    root = default_root() if root is None else root
+    version = current_version(root)
+    if version is None:
+        raise DatabaseMissing(f"there is no vulnerability database in {root}")
+    for _ in range(3):  # two updates between reading the pointer and the folder would take the folder away
+        try:
+            return open_version(root / VERSIONS / version)
+        except DatabaseInvalid:
+            again = current_version(root)
+            if again is None or again == version:
+                raise
+            version = again
+    return open_version(root / VERSIONS / version)

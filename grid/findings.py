@@ -1,0 +1,310 @@
+"""Findings: hits of one problem in one package become one row, with its state, fix and rating.
+
+What is chosen where records or sources differ (``rank``: a distribution's own feed 0; of OSV's, GHSA 1, a
+language's own database such as PYSEC 2, a bare CVE 3):
+
+* **fixed_version**: the smallest known fix above the installed version that lies in no range and no exact list
+  of any record of the problem, so a user who follows it sees the finding gone. If no fix clears every
+  record (one of them knows no fix), the smallest that clears all ranges of the best-ranked record that matched
+  and has one. Never below the installed version; for a version that cannot be ordered, the highest fix.
+* **state**: ``fixed`` if there is a fixed_version; else what the best-ranked matching record says, the more
+  specific word winning a tie, and a bare ``fixed`` without a usable version counting as ``affected``.
+* **severity**: for OS packages the distribution's rating of this very package, then its rating of the problem,
+  NVD, GHSA, anyone; for languages GHSA, NVD, anyone, the record's own. Of several ratings of one source CVSS
+  v4 goes before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
+* **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
+* **title, url, dates**: of records that speak of this package first, by rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grid.database import Database
+from grid.schema import FINDINGS
+
+COLUMNS = tuple(c.name for c in FINDINGS.columns if c.name != "match_id")
+SCHEMA: pa.Schema = FINDINGS.only(*COLUMNS)
+"""What ``merge`` returns: FINDINGS without ``match_id``."""
+
+
+class Hits(Protocol):
+    """The tables of ``grid.match.Hits`` that are read here (a sibling, hence not imported)."""
+
+    @property
+    def packages(self) -> pa.Table: ...
+    @property
+    def targets(self) -> pa.Table: ...
+    @property
+    def problems(self) -> pa.Table: ...
+    @property
+    def rows(self) -> pa.Table: ...
+    @property
+    def matched(self) -> pa.Table: ...
+
+
+def merge(con: duckdb.DuckDBPyConnection, database: Database, hits: Hits) -> pa.Table:
+    """One row per (package_id, namespace, vuln_id), sorted by them, in ``SCHEMA``.
+
+    Args:
+        con: any DuckDB connection; works on a cursor of its own and leaves nothing behind.
+        database: the database that the hits come from.
+        hits: what ``grid.match.hits`` returned.
+    """
+    return pa.Table.from_batches(batches(con, database, hits), SCHEMA)
+
+
+def batches(
+    con: duckdb.DuckDBPyConnection, database: Database, hits: Hits, rows: int = 65_536
+) -> Iterator[pa.RecordBatch]:
+    """The rows of ``merge``, at most ``rows`` at a time: for estates whose findings do not fit in memory."""
+    with con.cursor() as work:
+        for name in ("packages", "targets", "problems", "rows", "matched"):
+            work.register(f"{name}_in", getattr(hits, name))
+        work.execute(_ROWS)
+        work.execute(_CASES)
+        work.execute(_FIXES)
+        work.execute(_RATINGS, {"severities": database.parquet("severities")})
+        work.execute(_PROBLEMS, {name: database.parquet(name) for name in ("advisories", "kev")})
+        work.execute(_CASE_FACTS)
+        work.execute(_OUTCOMES)
+        facts = work.sql(_FACTS).to_arrow_table().combine_chunks()
+        # Only numbers are sorted; the wide columns, the same for all packages of a case, are picked afterwards.
+        for outcome in work.sql(_SORTED).to_arrow_reader(rows):
+            if outcome.num_rows:
+                yield _widened(outcome, facts)
+
+
+def _widened(outcome: pa.RecordBatch, facts: pa.Table) -> pa.RecordBatch:
+    place, fixed = outcome["place"], outcome["fixed_version"]
+    columns = {
+        "package_id": outcome["package_id"],
+        "fixed_version": fixed,
+        "state": pc.if_else(pc.is_valid(fixed), "fixed", _picked(facts["unfixed_state"], place)),
+        "epss": pa.nulls(outcome.num_rows, pa.float64()),
+    }
+    return pa.RecordBatch.from_arrays(
+        [columns[f.name] if f.name in columns else _picked(facts[f.name], place).cast(f.type) for f in SCHEMA],
+        schema=SCHEMA,
+    )
+
+
+def _picked(column: pa.ChunkedArray, place: pa.Array) -> pa.Array:
+    taken = column.take(place)
+    return taken.chunk(0) if taken.num_chunks == 1 else taken.combine_chunks()
+
+
+_ROWS = """
+CREATE TEMP TABLE records AS
+SELECT *,
+    CASE
+        WHEN source <> 'osv' THEN 0 WHEN advisory_id LIKE 'GHSA-%' THEN 1 WHEN advisory_id LIKE 'CVE-%' THEN 3 ELSE 2
+    END AS rank
+FROM rows_in
+"""
+
+# A case is a distinct set of rows that some target of a problem hit. Targets are many and cases few, so all
+# that does not depend on the installed version is worked out per case.
+_CASES = """
+CREATE TEMP TABLE found AS
+SELECT m.target_id, r.problem_id, list_sort(list(m.row_id)) AS row_ids
+FROM matched_in m JOIN records r USING (row_id) GROUP BY ALL;
+CREATE TEMP TABLE cases AS
+SELECT row_number() OVER () AS case_id, problem_id, row_ids
+FROM (SELECT DISTINCT problem_id, row_ids FROM found);
+CREATE TEMP TABLE case_records AS
+SELECT c.case_id, r.* FROM (SELECT case_id, unnest(row_ids) AS row_id FROM cases) c JOIN records r USING (row_id)
+"""
+
+# Sorted by key, each fix serves the installed versions from the fix below it up to itself: as half-open spans
+# the choice is a plain join. `clear_fixes` clear the whole problem, `record_fixes` their own record only.
+_FIXES = """
+CREATE TEMP TABLE offers AS
+SELECT problem_id, source, advisory_id, fixed_key AS key, min_by(fixed, (rank, length(fixed), fixed)) AS fixed,
+    min(rank) AS rank
+FROM records WHERE fixed_key IS NOT NULL GROUP BY ALL;
+
+CREATE TEMP TABLE tainted AS
+SELECT DISTINCT o.problem_id, o.key, r.source, r.advisory_id
+FROM offers o JOIN records r USING (problem_id)
+WHERE r.version = o.fixed OR (r.version IS NULL AND r.lo <= o.key AND (r.hi IS NULL OR o.key < r.hi));
+
+CREATE TEMP TABLE clear_fixes AS
+SELECT problem_id, key, fixed,
+    lag(key) OVER span AS above, lead(key) OVER span IS NULL AS highest
+FROM (
+    SELECT problem_id, key, min_by(fixed, (rank, length(fixed), fixed)) AS fixed
+    FROM offers ANTI JOIN tainted USING (problem_id, key) GROUP BY ALL
+)
+WINDOW span AS (PARTITION BY problem_id ORDER BY key);
+
+CREATE TEMP TABLE record_fixes AS
+SELECT problem_id, source, advisory_id, rank, key, fixed,
+    lag(key) OVER span AS above, lead(key) OVER span IS NULL AS highest
+FROM offers ANTI JOIN tainted USING (problem_id, key, source, advisory_id)
+WINDOW span AS (PARTITION BY problem_id, source, advisory_id ORDER BY key)
+"""
+
+_RATINGS = """
+CREATE TEMP TABLE ratings AS
+WITH wanted AS (
+    SELECT DISTINCT vuln_id, system, lower(split_part(namespace, ':', 1)) AS family FROM problems_in
+),
+rated AS (
+    SELECT w.vuln_id, w.system, w.family, s.source, s.score, s.vector, s.advisory_id,
+        CASE
+            WHEN s.label IS NOT NULL THEN s.label
+            WHEN s.score IS NULL THEN NULL
+            WHEN s.score >= 9 THEN 'critical'
+            WHEN s.score >= 7 THEN 'high'
+            WHEN s.score >= 4 THEN 'medium'
+            WHEN s.score > 0 THEN 'low'
+            ELSE 'negligible'
+        END AS label,
+        CASE
+            WHEN w.system AND s.source = w.family THEN 0
+            WHEN s.source = 'nvd' THEN CASE WHEN w.system THEN 1 ELSE 2 END
+            WHEN s.source = 'ghsa' THEN CASE WHEN w.system THEN 2 ELSE 1 END
+            ELSE 3
+        END AS precedence,
+        CASE
+            WHEN s.vector LIKE 'CVSS:4%' THEN 0
+            WHEN s.vector LIKE 'CVSS:3.1%' THEN 1
+            WHEN s.vector LIKE 'CVSS:3%' THEN 2
+            ELSE 3
+        END AS scheme
+    FROM wanted w JOIN read_parquet($severities) s USING (vuln_id)
+),
+ordered AS (
+    SELECT *, (precedence, scheme, coalesce(-score, 1), source, advisory_id, coalesce(vector, ''), label) AS place
+    FROM rated
+)
+SELECT vuln_id, system, family,
+    min_by({'label': label, 'source': source, 'score': score, 'vector': vector}, place)
+        FILTER (label IS NOT NULL AND label <> 'unknown') AS chosen,
+    min_by({'score': score, 'vector': vector}, place) FILTER (score IS NOT NULL) AS scored
+FROM ordered GROUP BY ALL
+"""
+
+# True of a problem wherever it is installed. Records that speak of this package go before the rest of the
+# alias group, whose titles are better than none (Alpine's secdb has none); aliases are those that they state.
+_PROBLEMS = """
+CREATE TEMP TABLE problem_facts AS
+WITH exploited AS (SELECT DISTINCT cve_id FROM read_parquet($kev)),
+wanted AS (SELECT DISTINCT vuln_id FROM problems_in),
+members AS (
+    SELECT a.*,
+        CASE
+            WHEN source <> 'osv' THEN 0 WHEN advisory_id LIKE 'GHSA-%' THEN 1 WHEN advisory_id LIKE 'CVE-%' THEN 3
+            ELSE 2
+        END AS rank
+    FROM read_parquet($advisories) a SEMI JOIN wanted USING (vuln_id)
+),
+speaking AS (SELECT DISTINCT problem_id, source, advisory_id FROM records),
+told AS (
+    SELECT p.problem_id, m.* EXCLUDE (rank), s.problem_id IS NOT NULL AS speaks,
+        (s.problem_id IS NULL, m.rank, m.advisory_id, m.source) AS place
+    FROM problems_in p JOIN members m USING (vuln_id)
+    LEFT JOIN speaking s ON s.problem_id = p.problem_id AND s.source = m.source AND s.advisory_id = m.advisory_id
+),
+ids AS (
+    SELECT DISTINCT problem_id, vuln_id, unnest(aliases) AS id FROM told WHERE speaks
+    UNION
+    SELECT problem_id, vuln_id, vuln_id FROM problems_in
+),
+named AS (
+    SELECT problem_id, coalesce(list(id ORDER BY id) FILTER (id <> vuln_id), []) AS aliases,
+        bool_or(id IN (SELECT cve_id FROM exploited)) AS kev
+    FROM ids GROUP BY problem_id
+),
+stories AS (
+    SELECT problem_id,
+        min_by(title, place) FILTER (title <> '') AS title,
+        min_by(url, place) FILTER (speaks AND url <> '') AS url,
+        coalesce(min(published) FILTER (speaks), min(published)) AS published,
+        coalesce(max(modified) FILTER (speaks), max(modified)) AS modified
+    FROM told GROUP BY problem_id
+)
+SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.aliases, n.kev, s.title, s.published, s.modified,
+    coalesce(s.url, CASE
+        WHEN p.vuln_id LIKE 'CVE-%' THEN 'https://nvd.nist.gov/vuln/detail/' || p.vuln_id
+        WHEN p.vuln_id LIKE 'GHSA-%' THEN 'https://github.com/advisories/' || p.vuln_id
+        ELSE 'https://osv.dev/vulnerability/' || p.vuln_id
+    END) AS url,
+    r.chosen, r.scored, lower(split_part(p.namespace, ':', 1)) AS family
+FROM problems_in p JOIN named n USING (problem_id) LEFT JOIN stories s USING (problem_id)
+LEFT JOIN ratings r
+    ON r.vuln_id = p.vuln_id AND r.system = p.system AND r.family = lower(split_part(p.namespace, ':', 1))
+"""
+
+_CASE_FACTS = """
+CREATE TEMP TABLE case_facts AS
+WITH labels AS (
+    SELECT unnest(['critical', 'high', 'medium', 'low', 'negligible']) AS label, unnest([0, 1, 2, 3, 4]) AS grade
+),
+words AS (
+    SELECT unnest(['will_not_fix', 'end_of_life', 'fix_deferred', 'under_investigation', 'affected', 'fixed',
+        'unknown']) AS state, unnest([0, 1, 2, 3, 4, 5, 6]) AS vagueness
+),
+told AS (
+    SELECT c.case_id, c.problem_id,
+        list(DISTINCT advisory_id ORDER BY advisory_id) AS advisories,
+        min_by(c.state, (rank, coalesce(vagueness, 6), c.state)) AS state,
+        min_by(introduced, (rank, advisory_id, lo)) FILTER (introduced IS NOT NULL) AS introduced,
+        min_by({'label': severity, 'source': source}, (rank, grade, source)) FILTER (grade IS NOT NULL) AS rated
+    FROM case_records c LEFT JOIN labels l ON l.label = c.severity LEFT JOIN words w ON w.state = c.state
+    GROUP BY ALL
+),
+decided AS (
+    SELECT t.case_id, t.advisories, t.introduced, p.*,
+        CASE WHEN t.state = 'fixed' THEN 'affected' ELSE t.state END AS unfixed_state,
+        CASE WHEN t.rated.source = 'osv' AND p.system THEN p.family ELSE t.rated.source END AS package_source,
+        t.rated.label AS package_label,
+        t.rated.label IS NOT NULL AND (p.system OR p.chosen IS NULL) AS by_package
+    FROM told t JOIN problem_facts p USING (problem_id)
+)
+SELECT * EXCLUDE (chosen, scored, package_source, package_label, by_package),
+    CASE WHEN by_package THEN package_label ELSE coalesce(chosen.label, 'unknown') END AS severity,
+    CASE WHEN by_package THEN package_source ELSE chosen.source END AS severity_source,
+    CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.score ELSE scored.score END AS score,
+    CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.vector ELSE scored.vector END AS vector
+FROM decided
+"""
+
+_OUTCOMES = """
+CREATE TEMP TABLE versions AS
+SELECT f.target_id, f.problem_id, c.case_id, t.key
+FROM found f JOIN cases c USING (problem_id, row_ids) JOIN targets_in t USING (target_id);
+
+CREATE TEMP TABLE cleared AS
+SELECT v.*, f.fixed
+FROM versions v LEFT JOIN clear_fixes f
+    ON f.problem_id = v.problem_id
+    AND CASE WHEN v.key IS NULL THEN f.highest ELSE v.key < f.key AND (f.above IS NULL OR f.above <= v.key) END;
+
+CREATE TEMP TABLE eased AS
+SELECT v.target_id, v.case_id, min_by(f.fixed, (f.rank, f.key, f.source, f.advisory_id)) AS fixed
+FROM cleared v
+JOIN (SELECT DISTINCT case_id, source, advisory_id FROM case_records) c USING (case_id)
+JOIN record_fixes f ON f.problem_id = v.problem_id AND f.source = c.source AND f.advisory_id = c.advisory_id
+    AND CASE WHEN v.key IS NULL THEN f.highest ELSE v.key < f.key AND (f.above IS NULL OR f.above <= v.key) END
+WHERE v.fixed IS NULL
+GROUP BY ALL;
+
+CREATE TEMP TABLE outcomes AS
+SELECT v.target_id, v.case_id, coalesce(v.fixed, e.fixed) AS fixed_version
+FROM cleared v LEFT JOIN eased e USING (target_id, case_id)
+"""
+
+_FACTS = "SELECT * FROM case_facts ORDER BY case_id"
+
+_SORTED = """
+SELECT p.package_id, o.case_id - 1 AS place, o.fixed_version
+FROM outcomes o JOIN packages_in p USING (target_id) JOIN cases c USING (case_id)
+ORDER BY p.package_id, c.problem_id
+"""

@@ -1,0 +1,410 @@
+"""Match: which rows of the vulnerability database speak of which packages, as one DuckDB join.
+
+Python touches distinct values only: a canonical name per distinct (ecosystem, name) and a byte key per
+distinct (ecosystem, version) of packages that some advisory names at all. The rest is SQL over the
+database's Parquet files, on integers wherever the result is large: packages with the same namespace,
+canonical name and version are one *target*, and rows of one problem in one package are numbered once.
+
+All records that name a package count, as a union: where the distribution's own feed has the say about a
+problem, ``vulndb`` has already left out what others said. One rule is left for here: a row in state
+``not_affected`` that contains the version removes every hit of that problem in that package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from grid import ecosystems
+from grid.database import Database
+from grid.errors import VersionInvalid
+
+CANDIDATES = pa.schema(
+    [
+        ("package_id", pa.int64()),
+        ("ecosystem", pa.string()),
+        ("name", pa.string()),
+        ("version", pa.string()),
+        ("source_name", pa.string()),
+        ("source_version", pa.string()),
+        ("arch", pa.string()),
+        ("modularity", pa.string()),
+        ("namespace", pa.string()),
+    ]
+)
+"""What is matched: distinct packages, each with the OSV ecosystem whose advisories apply (null: none do)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The outcome of the join, normalised: tables that refer to each other by number.
+
+    The numbers mean something within one ``Hits`` only. What ``grid.findings`` needs is here, except what
+    is true of a problem wherever it occurs (aliases, ratings, titles), which it reads from the database.
+    """
+
+    packages: pa.Table
+    """(package_id, target_id): the packages of each target."""
+    targets: pa.Table
+    """(target_id, namespace, name, version, key): name and version as advisories see them; key null if unparsable."""
+    problems: pa.Table
+    """(problem_id, namespace, name, vuln_id, system): what was hit; system is true in an OS namespace."""
+    rows: pa.Table
+    """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity):
+    every database row of those problems, matched or not, but for ``not_affected`` ones. ``version`` is null for
+    a range and set for an entry of an exact list; ``fixed_key`` is the key of ``fixed``."""
+    matched: pa.Table
+    """(target_id, row_id): the hits."""
+    unparsed: pa.Table
+    """(package_id, namespace, ecosystem, name, version, message): packages that advisories name and whose version
+    no scheme could parse. They were matched by exact lists only: each deserves a note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one record says about one package, and why that is or is not a hit."""
+
+    namespace: str
+    name: str
+    """As the advisory lists it: the source package for an OS package, the canonical name for a language."""
+    version: str
+    vuln_id: str
+    advisory_id: str
+    source: str
+    introduced: str | None
+    fixed: str | None
+    last_affected: str | None
+    state: str
+    matched: bool
+    reason: str
+    """One sentence."""
+
+
+def hits(con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Table) -> Hits:
+    """Join candidates with the advisories of their namespaces.
+
+    Args:
+        con: any DuckDB connection; works on a cursor of its own and leaves nothing behind.
+        database: an open vulnerability database.
+        candidates: columns as in ``CANDIDATES``, any order, more are ignored.
+    """
+    with _joined(con, database, candidates) as work:
+        work.execute(_DECIDE)
+        work.execute(_HIT_ROWS)
+        _add_fixed_keys(work)
+        return Hits(
+            packages=_table(work, "SELECT package_id, target_id FROM packages SEMI JOIN hit USING (target_id)"),
+            targets=_table(
+                work, "SELECT target_id, namespace, name, version, key FROM targets SEMI JOIN hit USING (target_id)"
+            ),
+            problems=_table(work, "SELECT * FROM problems SEMI JOIN hit USING (problem_id)"),
+            rows=_table(work, _ROWS),
+            matched=_table(work, "SELECT target_id, row_id FROM hit"),
+            unparsed=_table(work, _UNPARSED),
+        )
+
+
+def explain(con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Table) -> list[Verdict]:
+    """Everything the database says about the candidates (usually the rows of one package), hit or not.
+
+    Sorted with the hits first, then by problem and record. Empty: no advisory names the package.
+    """
+    with _joined(con, database, candidates) as work:
+        work.execute(_DECIDE)
+        rows = _table(work, _EXPLAIN).to_pylist()
+    verdicts = [_verdict(row) for row in rows]
+    return sorted(verdicts, key=lambda v: (v.namespace, v.name, v.version, not v.matched, v.vuln_id, v.advisory_id))
+
+
+# --- the join ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _joined(
+    con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Table
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor with the temporary tables packages, targets, versions, problems, rows and matched."""
+    with con.cursor() as work:
+        work.register("candidates", candidates.select(CANDIDATES.names).cast(CANDIDATES))
+        work.register("schemes", _schemes(_table(work, _PAIRS)))
+        work.execute(_PACKAGES)
+        work.register("canonical", _canonical_names(_table(work, _NAMES)))
+        files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories")}
+        work.execute(_LISTED, {name: files[name] for name in ("ranges", "exact")})
+        work.execute(_TARGETS)
+        work.register("versions", _version_keys(_table(work, _VERSIONS)))
+        work.execute(_KEYED)
+        work.execute(_ROW, files)
+        work.execute(_PROBLEMS)
+        work.execute(_NUMBERED)
+        work.execute(_MATCHED)
+        yield work
+
+
+def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    return work.sql(query).to_arrow_table()
+
+
+def _schemes(pairs: pa.Table) -> pa.Table:
+    """The (ecosystem, namespace) pairs that belong together, with ``system``.
+
+    A Debian package in an Alpine image (its dpkg came as an apk) is no package of Alpine's: a key of one scheme
+    must not meet the ranges of another.
+    """
+    fitting = []
+    for pair in pairs.to_pylist():
+        known = ecosystems.BY_NAME.get(pair["ecosystem"])
+        ordered_by = ecosystems.for_osv(pair["namespace"])
+        if known is None or ordered_by is None or known.key is ordered_by.key:
+            fitting.append(pair | {"system": known is not None and known.system})
+    return pa.Table.from_pylist(
+        fitting, pa.schema([("ecosystem", pa.string()), ("namespace", pa.string()), ("system", pa.bool_())])
+    )
+
+
+def _canonical_names(names: pa.Table) -> pa.Table:
+    """Add ``name``, the canonical form of ``stated``; an ecosystem we do not know keeps names as they are."""
+    out: list[str] = []
+    for ecosystem, stated in zip(names["ecosystem"].to_pylist(), names["stated"].to_pylist(), strict=True):
+        known = ecosystems.BY_NAME.get(ecosystem)
+        out.append(known.canonical(stated) if known else stated)
+    return names.append_column("name", pa.array(out, pa.string()))
+
+
+def _version_keys(versions: pa.Table) -> pa.Table:
+    """Add ``key`` and ``message`` (null where there is a key) to distinct (ecosystem, version)."""
+    keys: list[bytes | None] = []
+    messages: list[str | None] = []
+    for ecosystem, version in zip(versions["ecosystem"].to_pylist(), versions["version"].to_pylist(), strict=True):
+        key, message = _key(ecosystem, version)
+        keys.append(key)
+        messages.append(message)
+    return versions.append_column("key", pa.array(keys, pa.binary())).append_column(
+        "message", pa.array(messages, pa.string())
+    )
+
+
+def _key(ecosystem: str, version: str) -> tuple[bytes | None, str | None]:
+    known = ecosystems.BY_NAME.get(ecosystem)
+    if known is None:
+        return None, f"no version scheme is known for {ecosystem!r}"
+    try:
+        return known.key(version), None
+    except VersionInvalid as error:
+        return None, error.message
+
+
+def _add_fixed_keys(work: duckdb.DuckDBPyConnection) -> None:
+    """A listed version's range or entry does not end at its fix, which is text only: order that, too."""
+    texts = _table(work, _FIXED_TEXTS)
+    work.register("fixed_texts", _version_keys(texts))
+
+
+_PAIRS = "SELECT DISTINCT ecosystem, namespace FROM candidates WHERE namespace IS NOT NULL"
+
+_PACKAGES = """
+CREATE TEMP TABLE stated_packages AS
+SELECT DISTINCT
+    c.package_id, c.ecosystem, c.namespace, s.system,
+    CASE WHEN s.system THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
+    CASE WHEN s.system THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version
+FROM candidates c JOIN schemes s USING (ecosystem, namespace)
+"""
+
+_NAMES = "SELECT DISTINCT ecosystem, stated FROM stated_packages"
+
+# Most packages of an estate have no advisory at all: dropping them here saves making keys for their versions.
+_LISTED = """
+CREATE TEMP TABLE listed AS
+SELECT row_number() OVER () AS name_id, namespace, name
+FROM (
+    SELECT namespace, name FROM read_parquet($ranges) UNION SELECT namespace, name FROM read_parquet($exact)
+) SEMI JOIN (SELECT DISTINCT namespace FROM stated_packages) USING (namespace)
+"""
+
+_TARGETS = """
+CREATE TEMP TABLE bare_targets AS
+SELECT row_number() OVER () AS target_id, *
+FROM (
+    SELECT DISTINCT l.name_id, p.ecosystem, p.system, l.namespace, l.name, p.version
+    FROM stated_packages p JOIN canonical c USING (ecosystem, stated)
+    JOIN listed l ON l.namespace = p.namespace AND l.name = c.name
+);
+CREATE TEMP TABLE packages AS
+SELECT p.package_id, t.target_id
+FROM stated_packages p JOIN canonical c USING (ecosystem, stated)
+JOIN bare_targets t
+    ON t.namespace = p.namespace AND t.name = c.name AND t.version = p.version AND t.ecosystem = p.ecosystem
+"""
+
+_VERSIONS = "SELECT DISTINCT ecosystem, version FROM bare_targets"
+
+_KEYED = "CREATE TEMP TABLE targets AS SELECT * FROM bare_targets JOIN versions USING (ecosystem, version)"
+
+# A record that speaks of many problems (a DSA) becomes a row for each; a record that the advisories table
+# does not know is its own problem: rather an unmerged finding than none.
+_ROW = """
+CREATE TEMP TABLE bare_rows AS
+WITH names AS (SELECT DISTINCT name_id, namespace, name, ecosystem, system FROM targets),
+spoken AS (
+    SELECT namespace, name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected,
+        state, severity, vuln_id
+    FROM read_parquet($ranges)
+    UNION ALL
+    SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id
+    FROM read_parquet($exact)
+),
+wanted AS (
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, s.* EXCLUDE (namespace, name)
+    FROM spoken s JOIN names n USING (namespace, name)
+),
+groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories))
+SELECT * FROM wanted WHERE vuln_id IS NOT NULL
+UNION ALL
+SELECT w.* REPLACE (coalesce(g.vuln_id, w.advisory_id) AS vuln_id)
+FROM wanted w LEFT JOIN groups g USING (advisory_id, source) WHERE w.vuln_id IS NULL
+"""
+
+_PROBLEMS = """
+CREATE TEMP TABLE problems AS
+SELECT row_number() OVER (ORDER BY namespace, vuln_id, name) AS problem_id, namespace, name, vuln_id, system
+FROM (SELECT DISTINCT namespace, name, vuln_id, system FROM bare_rows)
+"""
+
+_NUMBERED = """
+CREATE TEMP TABLE rows AS
+SELECT row_number() OVER () AS row_id, p.problem_id, b.name_id, b.ecosystem, b.advisory_id, b.source, b.lo, b.hi,
+    b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity
+FROM bare_rows b JOIN problems p USING (namespace, name, vuln_id, system)
+"""
+
+_MATCHED = """
+CREATE TEMP TABLE matched AS
+SELECT t.target_id, r.row_id, r.problem_id, r.state
+FROM targets t JOIN rows r USING (name_id, ecosystem)
+WHERE r.version IS NULL AND r.lo <= t.key AND (r.hi IS NULL OR t.key < r.hi)
+UNION ALL
+SELECT t.target_id, r.row_id, r.problem_id, r.state
+FROM targets t JOIN rows r USING (name_id, ecosystem, version)
+"""
+
+_DECIDE = """
+CREATE TEMP TABLE denied AS
+SELECT DISTINCT target_id, problem_id FROM matched WHERE state = 'not_affected';
+CREATE TEMP TABLE hit AS
+SELECT target_id, problem_id, row_id FROM matched ANTI JOIN denied USING (target_id, problem_id)
+"""
+
+_HIT_ROWS = """
+CREATE TEMP TABLE hit_rows AS
+SELECT * FROM rows SEMI JOIN (SELECT DISTINCT problem_id FROM hit) USING (problem_id) WHERE state <> 'not_affected'
+"""
+
+_FIXED_TEXTS = """
+SELECT DISTINCT ecosystem, fixed AS version
+FROM hit_rows WHERE fixed IS NOT NULL AND (version IS NOT NULL OR last_affected IS NOT NULL)
+"""
+
+_ROWS = """
+SELECT r.row_id, r.problem_id, r.advisory_id, r.source, r.lo, r.hi, r.version, r.introduced, r.fixed,
+    CASE
+        WHEN r.fixed IS NULL THEN NULL
+        WHEN r.version IS NULL AND r.last_affected IS NULL THEN r.hi
+        ELSE f.key
+    END AS fixed_key,
+    r.state, r.severity
+FROM hit_rows r LEFT JOIN fixed_texts f ON f.ecosystem = r.ecosystem AND f.version = r.fixed
+"""
+
+_UNPARSED = """
+SELECT p.package_id, t.namespace, t.ecosystem, t.name, t.version, t.message
+FROM targets t JOIN packages p USING (target_id) WHERE t.key IS NULL ORDER BY ALL
+"""
+
+
+# --- explain -------------------------------------------------------------------------------------
+
+# Versions listed one by one (in `exact`, or as ranges of one version) are one line, however many they are.
+_EXPLAIN = """
+WITH judged AS (
+    SELECT t.* EXCLUDE (name_id, ecosystem, system), r.* EXCLUDE (name_id, ecosystem, version),
+        r.version IS NOT NULL OR coalesce(r.introduced = r.last_affected, false) AS single,
+        m.row_id IS NOT NULL AS contained
+    FROM targets t JOIN rows r USING (name_id, ecosystem) LEFT JOIN matched m USING (target_id, row_id)
+),
+lines AS (
+    SELECT target_id, namespace, name, version, key, message, problem_id, advisory_id, source, state,
+        lo, hi, introduced, fixed, last_affected, contained, NULL::BIGINT AS listed
+    FROM judged WHERE NOT single
+    UNION ALL
+    SELECT target_id, namespace, name, version, key, message, problem_id, advisory_id, source, state,
+        NULL, NULL, NULL, min(fixed) FILTER (contained), NULL, bool_or(contained), count(*)
+    FROM judged WHERE single GROUP BY ALL
+)
+SELECT l.*, p.vuln_id, d.problem_id IS NOT NULL AS denied
+FROM lines l JOIN problems p USING (problem_id)
+LEFT JOIN denied d ON d.target_id = l.target_id AND d.problem_id = l.problem_id
+ORDER BY l.target_id, p.vuln_id, l.source, l.advisory_id, l.lo NULLS LAST, l.hi NULLS LAST, l.state
+"""
+
+
+def _verdict(row: dict[str, object]) -> Verdict:
+    text = {name: value if isinstance(value, str) else None for name, value in row.items()}
+    return Verdict(
+        namespace=str(row["namespace"]),
+        name=str(row["name"]),
+        version=str(row["version"]),
+        vuln_id=str(row["vuln_id"]),
+        advisory_id=str(row["advisory_id"]),
+        source=str(row["source"]),
+        introduced=text["introduced"],
+        fixed=text["fixed"],
+        last_affected=text["last_affected"],
+        state=str(row["state"]),
+        matched=bool(row["contained"]) and not row["denied"],
+        reason=_reason(row),
+    )
+
+
+def _reason(row: dict[str, object]) -> str:
+    version, listed = row["version"], row["listed"]
+    if not row["contained"]:
+        if listed is not None:
+            return f"{version} is not among the versions it lists ({listed})"
+        return _outside(row)
+    if listed is not None:
+        inside = f"{version} is one of the versions it lists ({listed})"
+    else:
+        inside = f"{version} is in the range it gives: {_range(row)}"
+    if row["state"] == "not_affected":
+        return f"{inside}; it says that these are not affected"
+    if not row["denied"]:
+        return inside
+    return f"{inside}; but another record of {row['vuln_id']} says that this version is not affected"
+
+
+def _outside(row: dict[str, object]) -> str:
+    version, key, lo = row["version"], row["key"], row["lo"]
+    if not isinstance(key, bytes):
+        return f"{version} cannot be ordered ({row['message']}), so the range {_range(row)} cannot be judged"
+    if isinstance(lo, bytes) and key < lo:
+        return f"{version} is below {row['introduced']}, where the problem begins"
+    if row["fixed"] is not None:
+        return f"{version} is at or above {row['fixed']}, where it is fixed"
+    if row["last_affected"] is not None:
+        return f"{version} is above {row['last_affected']}, the last affected version"
+    return f"{version} is past the end of the range {_range(row)}"
+
+
+def _range(row: dict[str, object]) -> str:
+    introduced = row["introduced"]
+    start = "from the first version" if introduced in (None, "", "0") else f"from {introduced}"
+    if row["fixed"] is not None:
+        return f"{start} to before {row['fixed']}"
+    if row["last_affected"] is not None:
+        return f"{start} to {row['last_affected']}"
+    return f"{start}, no fix known" if row["hi"] is None else start
