@@ -19,7 +19,7 @@ from grid.layers.entries import Listing, walk
 from grid.model import Layer, LayerStats, Limits, Note
 from grid.schema import FACT_TABLES, HIDERS, NOTES, PATH_INDEX, Table
 
-ENTRIES_VERSION = "1"
+ENTRIES_VERSION = "2"
 """Version of the pseudo-detector ``entries`` (tables ``entries``, ``hiders`` and ``path_index``): changes whenever the
 same layer would give other rows."""
 
@@ -147,11 +147,27 @@ def _listing_tables(listing: Listing) -> dict[str, pa.Table]:
         pa.array([_packed(listing.hashes[stays & ~dirs & ~markers])], pa.binary()),
         pa.array([_packed(listing.hashes[stays & dirs])], pa.binary()),
     ]
+    implied = _implied(entries["path"].filter(pa.array(~markers)), entries["path"].filter(pa.array(dirs)))
+    nowhere = pa.nulls(len(implied), pa.string())
+    links = pa.table([implied, pa.array(["implied"] * len(implied), pa.string()), nowhere], schema=schema)
     return {
         "entries": entries,
-        "hiders": entries.select(schema.names).filter(pa.array(hiders)).cast(schema),
+        "hiders": pa.concat_tables([entries.select(schema.names).filter(pa.array(hiders)).cast(schema), links]),
         "path_index": pa.table(index, schema=_inner(PATH_INDEX)),
     }
+
+
+def _implied(paths: pa.ChunkedArray, dirs: pa.ChunkedArray) -> pa.Array:
+    """Directories that entries lie in and that have no entry of their own: there, links of lower layers are followed."""
+    named = set(dirs.to_pylist())
+    lost: set[str] = set()
+    for parent in {path.rpartition("/")[0] for path in paths.to_pylist()}:
+        at = parent
+        while at and at not in lost:
+            if at not in named:
+                lost.add(at)
+            at = at.rpartition("/")[0]
+    return pa.array(sorted(lost), pa.string())
 
 
 def _packed(hashes: npt.NDArray[np.uint64]) -> bytes:
