@@ -79,6 +79,14 @@ class QueryInvalid(UsageError):
     """DuckDB refused the SQL."""
 
 
+class RuleInvalid(UsageError):
+    """A detection rule breaks its schema or cannot be compiled; the message names file and rule."""
+
+
+class DetectorUnavailable(UsageError):
+    """A detector needs a library that this platform does not have."""
+
+
 class VersionInvalid(GridError):
     """A version that its scheme cannot parse; it is matched by exact lists only, and noted."""
 
@@ -279,6 +287,13 @@ class DatabaseInvalid(DatabaseError):
     """The database is damaged, or made by a version of scangrid that this one cannot read."""
 
     remedy = "run: scangrid db update"
+
+
+class DatabaseBusy(DatabaseError):
+    """Another process is updating this database."""
+
+    retryable = True
+    remedy = "wait for it to end, or use another folder: SCANGRID_DB"
 
 
 class FeedUnavailable(DatabaseError):

@@ -1,0 +1,1 @@
+"""The vulnerability database: feeds in, one folder of Parquet files out."""

@@ -59,6 +59,6 @@ def _found(texts: Sequence[str]) -> list[str]:
         schema=FILES,
     )
     struck = [bytearray(c) for c in contents]
-    for row, start, end in sorted([], reverse=True):
+    for row, start, end in sorted(DETECTOR.spans(files), reverse=True):
         struck[row][start:end] = STRUCK.encode()
     return [bytes(c).decode("utf-8", "replace") for c in struck]

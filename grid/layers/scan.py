@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grid.detectors import NOTE_COLUMNS, Detector
-from grid.errors import DetectorFailed, LayerError
+from grid.errors import DetectorFailed, GridError, LayerError
 from grid.layers import tar
 from grid.layers.blob import open_stream
 from grid.layers.entries import Listing, walk
@@ -77,6 +77,8 @@ class _Run:
         detector = self._detectors[place]
         try:
             found = detector.detect(files)
+        except GridError:  # what the site must mend (a key file, a rule of its own) is no fault of the layer
+            raise
         except Exception as error:
             raise DetectorFailed(f"{detector.name} raised {type(error).__name__} {_place(error)}".rstrip()) from None
         if found.schema != detector.schema:

@@ -1,0 +1,84 @@
+"""``scangrid db`` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from grid.errors import DatabaseMissing, GridError, UsageError
+from vulndb.build import build_sample
+from vulndb.commands import app
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_sample(tmp_path_factory.mktemp("sample"))
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, GridError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("command", ["update", "status", "search", "export", "import"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    assert f"Example: scangrid db {command}" in run(command, "--help")
+
+
+def test_search_by_id_alias_and_package(root: Path) -> None:
+    assert "1:1.2.11.dfsg-2+deb11u2" in run("search", "CVE-2022-37434", "--db", root)
+    assert "CVE-2021-44906" in run("search", "GHSA-xvch-5gv4-984h", "--db", root)
+    assert "CVE-2018-1000656" in run("search", "Flask", "--db", root)
+    assert "nothing is known of no-such-thing" in run("search", "no-such-thing", "--db", root)
+
+
+def test_search_is_narrowed_by_ecosystem_and_gives_json(root: Path) -> None:
+    def namespaces(name: str) -> set[str]:
+        hits = json.loads(run("search", "CVE-2022-37434", "--ecosystem", name, "--format", "json", "--db", root))
+        return {hit["namespace"] for hit in hits}
+
+    assert namespaces("Debian") == namespaces("deb") == namespaces("debian:11") == {"Debian:11"}
+    assert all(n.startswith("Alpine:") for n in namespaces("apk")) and namespaces("apk")
+    assert namespaces("npm") == set()
+
+
+def test_status_for_people_and_for_programs(root: Path) -> None:
+    assert "osv" in run("status", "--db", root)
+    document = json.loads(run("status", "--format", "json", "--db", root))
+    assert document["tables"]["kev"]["rows"] == 5 and document["warnings"] == []
+
+
+def test_an_old_database_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import timedelta
+
+    monkeypatch.setattr("vulndb.commands.STALE_AFTER", timedelta(seconds=-1))
+    assert "db update" in run("status", "--db", root)
+
+
+def test_export_and_import(root: Path, tmp_path: Path) -> None:
+    run("export", tmp_path / "b.tar.zst", "--db", root)
+    assert "imported" in run("import", tmp_path / "b.tar.zst", "--db", tmp_path / "site")
+    assert run("search", "jquery", "--db", tmp_path / "site") == run("search", "jquery", "--db", root)
+
+
+def test_mistakes_are_errors_with_a_remedy(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissing):
+        run("status", "--db", tmp_path / "none")
+    for arguments in (
+        ("update", "--mirror", "/no/such/folder", "--db", tmp_path / "x"),
+        ("update", "--mirror", tmp_path, "--only", "nvd", "--db", tmp_path / "x"),
+        ("status", "--format", "yaml", "--db", root),
+    ):
+        with pytest.raises(UsageError) as raised:
+            run(*arguments)
+        assert raised.value.remedy
+
+
+def test_markup_in_what_a_user_types_is_text(root: Path) -> None:
+    assert "[red]x[/red]" in run("search", "[red]x[/red]", "--db", root)

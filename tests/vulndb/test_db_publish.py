@@ -1,0 +1,125 @@
+"""Switching versions: whole or not at all, whatever happens to the writer."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from grid.database import Database, open_database
+from grid.errors import DatabaseBusy, DatabaseInvalid, DatabaseMissing
+from vulndb.publish import locked, publish
+
+WRITER = """
+import sys
+import time
+from pathlib import Path
+from vulndb.publish import locked, publish
+root, number = Path(sys.argv[1]), int(sys.argv[2])
+print("ready", flush=True)
+while True:
+    number += 1
+    rows = [{"advisory_id": f"G{number}", "source": "osv", "vuln_id": f"V{n}", "aliases": []} for n in range(500)]
+    spans = [{"namespace": "npm", "name": f"p{n}", "advisory_id": f"G{number}", "source": "osv", "lo": b"",
+              "state": "affected"} for n in range(500)]
+    with locked(root):
+        publish(root, {"advisories": rows, "ranges": spans})
+    time.sleep(0.03)
+"""
+
+
+def generation(database: Database) -> int:
+    """The generation of a version, after checking that it is whole and of one piece."""
+    database.verify()
+    found = {
+        name
+        for table in ("advisories", "ranges")
+        for name in pq.read_table(database.parquet(table))["advisory_id"].to_pylist()
+    }
+    assert len(found) == 1 and database.rows("advisories") == database.rows("ranges") == 500
+    return int(found.pop()[1:])
+
+
+def test_a_killed_writer_leaves_the_old_version_or_the_new_one(tmp_path: Path) -> None:
+    seed = int(os.environ.get("SCANGRID_TEST_SEED", "7"))
+    chance = random.Random(seed)
+    last = 0
+    for _ in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(last)],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
+        deadline = time.monotonic() + 0.1 + chance.random() * 0.25
+        seen = last
+        patience = time.monotonic() + 20
+        while time.monotonic() < deadline or (seen < last + 2 and time.monotonic() < patience):  # reading meanwhile
+            try:
+                database = open_database(tmp_path)
+            except DatabaseMissing:
+                continue
+            try:
+                now = generation(database)
+            except (DatabaseInvalid, OSError):
+                # Two updates within one reading take its version away: nothing else excuses a failure.
+                assert not (database.path / "manifest.json").exists()
+                continue
+            assert now >= seen
+            seen = now
+        writer.send_signal(signal.SIGKILL)
+        writer.wait(10)
+        writer.stdout.close()
+        if seen:
+            last = generation(open_database(tmp_path))
+            assert last >= seen
+    assert last > 5
+    with locked(tmp_path):  # the lock died with its holder, and the next writer cleans up
+        publish(tmp_path, {})
+    assert len(list((tmp_path / "versions").iterdir())) == 2
+
+
+def test_the_version_before_the_current_one_stays_readable(tmp_path: Path) -> None:
+    first = publish(tmp_path, {})
+    second = publish(tmp_path, {})
+    first.verify()
+    third = publish(tmp_path, {})
+    second.verify()
+    assert not first.path.exists()
+    assert open_database(tmp_path) == third
+
+
+def test_versions_are_kept_by_use_not_by_name(tmp_path: Path) -> None:
+    """A clock that went back must not make the version in use the one to be removed."""
+    old = publish(tmp_path, {})
+    future = old.path.with_name("99991231T000000Z-later")
+    future.mkdir()
+    new = publish(tmp_path, {})
+    assert {p.name for p in (tmp_path / "versions").iterdir()} == {old.version, new.version}
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(DatabaseBusy, match=str(os.getpid())), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_failed_publication_changes_nothing(tmp_path: Path) -> None:
+    before = publish(tmp_path, {})
+
+    def rows():  # type: ignore[no-untyped-def]
+        raise OSError("disk full")
+        yield
+
+    with pytest.raises(OSError, match="disk full"):
+        publish(tmp_path, {"ranges": rows()})
+    assert open_database(tmp_path) == before
+    assert [p.name for p in (tmp_path / "versions").iterdir()] == [before.version]

@@ -1,0 +1,356 @@
+"""What a feed is: ``fetch`` brings its files into a workspace, ``parse`` reads advisories out of it.
+
+The two are apart so that a feed that cannot be fetched today is built from what was fetched last, and so
+that tests parse folders of files. A new feed is one file in ``feeds/`` and one line in its list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from grid.errors import DatabaseError, FeedInvalid, FeedUnavailable
+from grid.events import Emit, Event, silent
+from vulndb.publish import write_durably
+
+MIB = 1 << 20
+
+# --- what a feed says ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One version range, as events in the words of OSV: ``("introduced", "0"), ("fixed", "1.2")``.
+
+    The kinds are introduced, fixed, last_affected and limit. They need not be sorted.
+    """
+
+    events: tuple[tuple[str, str], ...]
+    unreleased: bool = False
+    """The fixed version ends the range but the distribution does not ship it: no fix is to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One package that an advisory speaks of. No range and no version: known to be not affected."""
+
+    namespace: str
+    """As OSV names the ecosystem, suffix and all: ``Debian:12``, ``PyPI``."""
+    name: str
+    ranges: tuple[Range, ...] = ()
+    versions: tuple[str, ...] = ()
+    """Affected versions one by one, in addition to the ranges."""
+    state: str = ""
+    """Of ``grid.schema.FINDINGS.state``; "" = ``fixed`` where the range has a fixed version, else ``affected``."""
+    severity: str | None = None
+    """The distribution's own rating of this package, one of our labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one source says about how bad it is. The score is computed where only a vector is given."""
+
+    source: str
+    label: str | None = None
+    vector: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """One record of a feed."""
+
+    id: str
+    affected: tuple[Affected, ...]
+    aliases: tuple[str, ...] = ()
+    """Other ids of the same problem."""
+    upstream: tuple[str, ...] = ()
+    """Ids of the problems that this record fixes or repackages; see ``groups``."""
+    title: str | None = None
+    published: datetime | None = None
+    modified: datetime | None = None
+    url: str | None = None
+    ratings: tuple[Rating, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exploited:
+    """An entry of a list of exploited vulnerabilities."""
+
+    cve_id: str
+    date_added: str
+    due_date: str | None
+    ransomware: bool
+    title: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Part of a feed that was not understood: counted, and said in the manifest's notes."""
+
+    reason: str
+    count: int = 1
+
+
+Record = Advisory | Exploited | Skipped
+
+# --- progress ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress(Event):
+    """Bytes of one file; ``total`` is None where the server does not say."""
+
+    feed: str
+    url: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFetched(Event):
+    """A feed's fetch is over: ``new``, ``unchanged``, ``stale`` or ``absent``."""
+
+    feed: str
+    outcome: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedParsed(Event):
+    """So many advisories of a feed have been read."""
+
+    feed: str
+    advisories: int
+    finished: bool = False
+
+
+# --- the workspace -------------------------------------------------------------------------------
+
+
+class Unchanged(Exception):  # it is a signal
+    """No file of the feed has changed since it was last fetched."""
+
+
+class Absent(Exception):  # it is a signal
+    """The server, or the mirror, does not have this file (404)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file to fetch."""
+
+    url: str
+    max_bytes: int = 512 * MIB
+    optional: bool = False
+    """That it does not exist is no failure (an old release, an ecosystem that a mirror leaves out)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What is known of a fetched file; kept in the workspace's ``state.json``."""
+
+    url: str
+    bytes: int
+    sha256: str
+    etag: str = ""
+    last_modified: str = ""
+    origin: str = ""
+    """Where it came from, mirror included: validators of one origin mean nothing to another."""
+    fetched_at: str = ""
+
+
+class Transport(Protocol):
+    """Brings one file; see ``vulndb.fetch`` for the one that speaks HTTP and reads mirrors."""
+
+    def get(self, source: Source, target: Path, known: FileState | None, progress: Callable[[int, int | None], None],
+            check: Callable[[Path], None]) -> FileState:  # fmt: skip
+        """Put the file at ``target``, atomically, after ``check`` passed; raises Unchanged, Absent, FeedUnavailable."""
+        ...
+
+
+@dataclass
+class Workspace:
+    """A feed's folder of fetched files, which outlives updates."""
+
+    folder: Path
+    files: dict[str, FileState] = field(default_factory=dict)
+    """By URL: what is there, whole and checked."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """By URL: why the last fetch of it failed. "" once it passed."""
+    emit: Emit = silent
+
+    @classmethod
+    def open(cls, folder: Path, emit: Emit = silent) -> Workspace:
+        """Read the state; what is unreadable or no longer there is fetched again."""
+        workspace = cls(folder, emit=emit)
+        try:
+            raw = orjson.loads((folder / "state.json").read_bytes())
+            states = [FileState(**state) for state in raw["files"]]
+            workspace.failures = {str(k): str(v) for k, v in raw["failures"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return workspace
+        for state in states:
+            path = workspace.path(state.url)
+            if path.is_file() and path.stat().st_size == state.bytes:
+                workspace.files[state.url] = state
+        return workspace
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def path(self, url: str) -> Path:
+        """Where the file of a URL is kept: ``host/path`` below the folder."""
+        parts = urlsplit(url)
+        return (
+            self.folder
+            / quote(parts.netloc, safe=".-")
+            / quote(parts.path.strip("/"), safe="./- ").replace("..", "%2E%2E")
+        )
+
+    def save(self) -> None:
+        """Make the state durable."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        document = {"files": [asdict(state) for state in self.files.values()], "failures": self.failures}
+        write_durably(self.folder / "state.json", orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+    def present(self) -> Iterator[tuple[FileState, Path]]:
+        """The fetched files, sorted by URL."""
+        for url in sorted(self.files):
+            yield self.files[url], self.path(url)
+
+
+# --- the protocol --------------------------------------------------------------------------------
+
+
+class Feed(Protocol):
+    """A publisher of advisories."""
+
+    name: str
+    """Also the ``source`` column of the database."""
+    version: int
+    """Raise it when ``parse`` changes what it yields: the next update builds again."""
+    verdicts: bool
+    """It speaks for its namespaces: for a package and problem it names, other feeds' rows there are dropped."""
+
+    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
+        """Bring the files up to date. ``ecosystems`` names extra ones that the user asked for.
+
+        A file that cannot be had keeps its last good state and is recorded in ``workspace.failures``.
+        Raises Unchanged if nothing changed, FeedUnavailable if nothing could be had at all.
+        """
+        ...
+
+    def parse(self, workspace: Workspace) -> Iterator[Record]:
+        """Advisories of the files in the workspace, one after the other, in bounded memory.
+
+        What is not understood is a ``Skipped``; raises FeedInvalid only if a whole file is not what it
+        should be, which ``fetch`` has already checked.
+        """
+        ...
+
+
+def fetch_all(
+    workspace: Workspace, transport: Transport, sources: Sequence[Source], check: Callable[[Path], None]
+) -> None:
+    """The usual ``fetch``: every source on its own, each failure its own. Raises as ``Feed.fetch`` says."""
+    changed, reached = False, 0
+    for source in sources:
+        outcome = fetch_one(workspace, transport, source, check)
+        changed |= outcome == "new"
+        reached += outcome != "failed"
+    finish(workspace, changed, reached)
+
+
+def finish(workspace: Workspace, changed: bool, reached: int) -> None:
+    """Save, and raise what ``Feed.fetch`` promises."""
+    workspace.save()
+    if changed:
+        return
+    if not reached and workspace.failures:
+        raise FeedUnavailable(next(iter(workspace.failures.values())))
+    raise Unchanged
+
+
+def fetch_one(
+    workspace: Workspace, transport: Transport, source: Source, check: Callable[[Path], None]
+) -> Literal["new", "unchanged", "absent", "failed"]:
+    """Fetch one file into the workspace and record how it went."""
+    url = source.url
+    target = workspace.path(url)
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def progress(done: int, total: int | None) -> None:
+        workspace.emit(FileProgress(workspace.name, url, done, total))
+
+    try:
+        state = transport.get(source, target, workspace.files.get(url), progress, check)
+    except Unchanged:
+        workspace.failures.pop(url, None)
+        return "unchanged"
+    except Absent:
+        if url in workspace.files:
+            workspace.failures[url] = f"{url} is no longer there; the last good copy is kept"
+            return "failed"
+        if source.optional:
+            workspace.failures.pop(url, None)
+            return "absent"
+        workspace.failures[url] = f"{url} does not exist"
+        return "failed"
+    except (DatabaseError, OSError) as error:
+        workspace.failures[url] = str(error)
+        return "failed"
+    workspace.failures.pop(url, None)
+    same = url in workspace.files and workspace.files[url].sha256 == state.sha256
+    workspace.files[url] = replace(state, fetched_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    workspace.save()
+    return "unchanged" if same else "new"
+
+
+def load_json(path: Path, limit: int = 512 * MIB) -> Any:
+    """A JSON file; raises FeedInvalid."""
+    try:
+        if path.stat().st_size > limit:
+            raise FeedInvalid(f"{path.name} is larger than {limit} bytes")
+        return orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FeedInvalid(f"{path.name} is not JSON: {error}") from error
+
+
+def timestamp(text: object) -> datetime | None:
+    """An RFC 3339 date, in UTC; None if it is none."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def one_line(text: object, limit: int = 200) -> str | None:
+    """Text for a title: one line, at most ``limit`` characters; None if there is none."""
+    if not isinstance(text, str):
+        return None
+    line = " ".join(text.split())
+    return (line if len(line) <= limit else line[: limit - 1].rstrip() + "…") or None
+
+
+def strings(value: object, limit: int = 100_000) -> tuple[str, ...]:
+    """The strings of a JSON list, whatever else it holds."""
+    return tuple(v for v in value[:limit] if isinstance(v, str) and v) if isinstance(value, list) else ()
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """A JSON object, or an empty one where there is something else."""
+    return value if isinstance(value, dict) else {}

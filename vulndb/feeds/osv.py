@@ -1,0 +1,229 @@
+"""OSV: a zip of JSON records for each ecosystem.
+
+Format: https://ossf.github.io/osv-schema/. A record that speaks of several ecosystems stands in the zip of
+each, so from one zip only what concerns its own ecosystem is taken. By default the ecosystems that
+``grid.ecosystems`` can order are fetched; others are taken on request, and stay from then on.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import orjson
+
+from grid.ecosystems import BY_OSV
+from grid.errors import FeedInvalid, UsageError
+from vulndb.feed import (
+    MIB,
+    Advisory,
+    Affected,
+    Range,
+    Rating,
+    Record,
+    Skipped,
+    Source,
+    Transport,
+    Workspace,
+    fetch_all,
+    mapping,
+    one_line,
+    strings,
+    timestamp,
+)
+from vulndb.groups import is_distribution
+from vulndb.ratings import label
+
+HOST = "https://osv-vulnerabilities.storage.googleapis.com"
+MAX_ZIP = 4096 * MIB
+MAX_RECORD = 32 * MIB
+"""Uncompressed bytes; the largest real ones (Linux kernel errata) have a few."""
+MAX_RECORDS = 5_000_000
+MAX_TOTAL = 64 * 1024 * MIB
+"""Uncompressed bytes of a whole zip."""
+_MAX_ID = 200
+_KINDS = ("introduced", "fixed", "last_affected", "limit")
+_RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
+"""Errata whose publishers list the CVEs they fix under ``related``."""
+_RATERS = {"CVE": "nvd", "DEBIAN": "nvd", "ALPINE": "nvd", "DSA": "debian", "DLA": "debian", "USN": "ubuntu"}
+"""Who rated, by the id's prefix, where it is not the prefix itself: OSV fills these in from the NVD."""
+
+
+def url(ecosystem: str) -> str:
+    """Where OSV publishes an ecosystem (a suffix such as ``:12`` is dropped)."""
+    return f"{HOST}/{quote(ecosystem.partition(':')[0], safe='')}/all.zip"
+
+
+class OsvFeed:
+    """See ``vulndb.feed.Feed``."""
+
+    name = "osv"
+    version = 1
+    verdicts = False
+
+    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
+        wanted = {url(name): Source(url(name), MAX_ZIP, optional=True) for name in BY_OSV}
+        wanted |= {known: Source(known, MAX_ZIP) for known in workspace.files if known not in wanted}
+        for name in ecosystems:
+            wanted[url(name)] = Source(url(name), MAX_ZIP)
+        try:
+            fetch_all(workspace, transport, list(wanted.values()), check)
+        finally:
+            for name in ecosystems:
+                if workspace.failures.get(url(name), "").endswith("does not exist"):
+                    del workspace.failures[url(name)]
+                    workspace.save()
+                    raise UsageError(
+                        f"OSV has no ecosystem {name!r}",
+                        remedy=f"see {HOST}/ecosystems.txt for their names; a mirror may hold fewer",
+                    )
+
+    def parse(self, workspace: Workspace) -> Iterator[Record]:
+        for state, path in workspace.present():
+            yield from archive(path, unquote(urlsplit(state.url).path).split("/")[1])
+
+
+def check(path: Path) -> None:
+    """Raises FeedInvalid unless the file is a zip of records."""
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            if not any(name.endswith(".json") for name in zipped.namelist()):
+                raise FeedInvalid(f"{path.name} holds no record")
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise FeedInvalid(f"{path.name} is not a zip: {error}") from error
+
+
+def archive(path: Path, ecosystem: str) -> Iterator[Record]:
+    """The records of one zip that concern ``ecosystem``, one in memory at a time; raises FeedInvalid."""
+    total = 0
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            for number, info in enumerate(zipped.infolist()):
+                if not info.filename.endswith(".json"):
+                    continue
+                total += min(info.file_size, MAX_RECORD)
+                if number >= MAX_RECORDS or total > MAX_TOTAL:
+                    raise FeedInvalid(f"{ecosystem}: the zip holds more than any real one")
+                if info.file_size > MAX_RECORD:
+                    yield Skipped(f"{ecosystem}: records too large")
+                    continue
+                try:
+                    with zipped.open(info) as stream:
+                        raw = orjson.loads(stream.read(MAX_RECORD))
+                except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError):
+                    yield Skipped(f"{ecosystem}: records that cannot be read")
+                    continue
+                found = advisory(raw, ecosystem)
+                if isinstance(found, Skipped):
+                    yield Skipped(f"{ecosystem}: {found.reason}")
+                elif found is not None:
+                    yield found
+    except (zipfile.BadZipFile, OSError) as error:
+        raise FeedInvalid(f"{path.name} is not a zip: {error}") from error
+
+
+def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | None:
+    """One OSV record; None if it is withdrawn or concerns no package of ``ecosystem`` (None = any)."""
+    record = mapping(raw)
+    name = record.get("id")
+    if not isinstance(name, str) or not name or len(name) > _MAX_ID:
+        return Skipped("records without an id")
+    if record.get("withdrawn"):
+        return None
+    entries = record.get("affected")
+    affected = [one for entry in entries or () if (one := _affected(mapping(entry), ecosystem)) is not None] \
+        if isinstance(entries, list | None) else []  # fmt: skip
+    if not affected:
+        return None
+    upstream = strings(record.get("upstream"))
+    if name.startswith(_RELATED_IS_UPSTREAM) and not upstream:
+        upstream = strings(record.get("related"))
+    return Advisory(
+        id=name,
+        affected=tuple(affected),
+        aliases=tuple(a for a in strings(record.get("aliases")) if a != name and len(a) <= _MAX_ID),
+        upstream=tuple(u for u in upstream if u != name and len(u) <= _MAX_ID),
+        title=one_line(record.get("summary")) or one_line(record.get("details")),
+        published=timestamp(record.get("published")),
+        modified=timestamp(record.get("modified")),
+        url=_link(name, record.get("references")),
+        ratings=tuple(_ratings(name, record)),
+    )
+
+
+def _affected(entry: Mapping[str, Any], ecosystem: str | None) -> Affected | None:
+    package = mapping(entry.get("package"))
+    namespace, name = package.get("ecosystem"), package.get("name")
+    if not isinstance(namespace, str) or not isinstance(name, str) or not namespace or not name:
+        return None
+    if ecosystem is not None and namespace.partition(":")[0] != ecosystem:
+        return None
+    listed = entry.get("ranges")
+    ranges = tuple(
+        Range(events)
+        for one in (listed if isinstance(listed, list) else ())
+        if mapping(one).get("type") in ("ECOSYSTEM", "SEMVER") and (events := _events(mapping(one).get("events")))
+    )
+    versions = strings(entry.get("versions"))
+    if not ranges and not versions:
+        return None
+    return Affected(namespace, name, ranges, versions, severity=_severity(namespace, entry))
+
+
+def _events(listed: object) -> tuple[tuple[str, str], ...]:
+    """One object may hold several kinds of event, in practice."""
+    return tuple(
+        (kind, event[kind].strip())
+        for event in (listed if isinstance(listed, list) else ())
+        if isinstance(event, dict)
+        for kind in _KINDS
+        if isinstance(event.get(kind), str) and event[kind].strip()
+    )
+
+
+def _severity(namespace: str, entry: Mapping[str, Any]) -> str | None:
+    """A distribution's own word on this package."""
+    if not is_distribution(namespace):
+        return None
+    for place in (mapping(entry.get("ecosystem_specific")), mapping(entry.get("database_specific"))):
+        for field in ("urgency", "ubuntu_priority", "priority", "severity"):
+            if (found := label(place.get(field))) is not None:
+                return found
+    return None
+
+
+def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
+    prefix = name.partition("-")[0]
+    rater = _RATERS.get(prefix, prefix.lower())
+    lists = [record.get("severity")]
+    entries = record.get("affected")
+    if not lists[0] and isinstance(entries, list):
+        lists = [mapping(entry).get("severity") for entry in entries]
+    for listed in lists:
+        for one in listed if isinstance(listed, list) else ():
+            kind, score = mapping(one).get("type"), mapping(one).get("score")
+            if not isinstance(kind, str) or not isinstance(score, str):
+                continue
+            if kind.startswith("CVSS"):
+                yield Rating(rater, vector=score)
+            elif (word := label(score)) is not None:
+                yield Rating(kind.lower(), label=word)
+    if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
+        yield Rating(rater, label=word)
+
+
+def _link(name: str, references: object) -> str:
+    best: dict[str, str] = {}
+    for reference in references if isinstance(references, list) else ():
+        kind, link = mapping(reference).get("type"), mapping(reference).get("url")
+        if isinstance(kind, str) and isinstance(link, str) and link.startswith(("https://", "http://")):
+            best.setdefault(kind, link)
+    if name.startswith("GHSA-"):
+        return f"https://github.com/advisories/{name}"
+    return best.get("ADVISORY") or f"https://osv.dev/vulnerability/{name}"
+
+
+FEED = OsvFeed()

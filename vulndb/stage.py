@@ -1,0 +1,207 @@
+"""Advisories become rows: what one record says on its own, spilled to disk as it is read.
+
+What needs more than one record (alias groups, which feed has the say) is left to ``build``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grid.ecosystems import Ecosystem, for_osv
+from grid.errors import VersionInvalid
+from grid.keys import successor
+from grid.schema import EXACT, KEV, RANGES, TIME
+from vulndb.feed import Advisory, Affected, Exploited, Record, Skipped
+from vulndb.groups import Groups, named
+from vulndb.ranges import Span, spans
+from vulndb.ratings import complete
+
+_TEXT = pa.string()
+STAGED: dict[str, pa.Schema] = {
+    "records": pa.schema(
+        [("advisory_id", _TEXT), ("source", _TEXT), ("title", _TEXT), ("published", TIME), ("modified", TIME),
+         ("url", _TEXT)]
+    ),
+    "problems": pa.schema([("advisory_id", _TEXT), ("source", _TEXT), ("problem_id", _TEXT)]),
+    "ranges": pa.schema([(c.name, c.type) for c in RANGES.columns if c.name != "vuln_id"]),
+    "exact": pa.schema([(c.name, c.type) for c in EXACT.columns if c.name != "vuln_id"]),
+    "ratings": pa.schema(
+        [("advisory_id", _TEXT), ("source", _TEXT), ("rater", _TEXT), ("label", _TEXT), ("score", pa.float64()),
+         ("vector", _TEXT)]
+    ),
+    "verdicts": pa.schema([("namespace", _TEXT), ("name", _TEXT), ("advisory_id", _TEXT), ("source", _TEXT)]),
+    "kev": pa.schema([(c.name, c.type) for c in KEV.columns]),
+}  # fmt: skip
+_FLUSH = 20_000
+
+
+@lru_cache(maxsize=256)
+def _ecosystem(namespace: str) -> Ecosystem | None:
+    return for_osv(namespace)
+
+
+@lru_cache(maxsize=100_000)
+def _key(namespace: str, version: str) -> bytes | None:
+    """The key of a version, None if its scheme cannot parse it."""
+    ecosystem = _ecosystem(namespace)
+    assert ecosystem is not None
+    try:
+        return ecosystem.key(version)
+    except VersionInvalid:
+        return None
+
+
+def _strict(namespace: str) -> Callable[[str], bytes]:
+    def key(version: str) -> bytes:
+        found = _key(namespace, version)
+        if found is None:
+            raise VersionInvalid(f"{version!r} is no version")
+        return found
+
+    return key
+
+
+class Stage:
+    """A folder of Parquet files, one for each of ``STAGED``; use it as a context manager, then read it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.groups = Groups()
+        self.notes: Counter[str] = Counter()
+        self.advisories: Counter[str] = Counter()
+        """By feed: records that say something about some package."""
+        self._folder = folder
+        self._rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in STAGED}
+        self._writers = {
+            name: pq.ParquetWriter(self.path(name), schema, compression="zstd", compression_level=1)
+            for name, schema in STAGED.items()
+        }
+
+    def path(self, table: str) -> Path:
+        return self._folder / f"{table}.parquet"
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name, writer in self._writers.items():
+            if kind is None:
+                self._flush(name)
+            writer.close()
+
+    def _flush(self, name: str) -> None:
+        rows = self._rows[name]
+        if not rows:
+            return
+        schema = STAGED[name]
+        columns = zip(*rows, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        self._writers[name].write_batch(pa.record_batch(arrays, schema=schema))
+        rows.clear()
+
+    def _put(self, name: str, *row: object) -> None:
+        rows = self._rows[name]
+        rows.append(row)
+        if len(rows) >= _FLUSH:
+            self._flush(name)
+
+    def add(self, source: str, record: Record, *, verdicts: bool = False) -> None:
+        """Stage one record of the feed ``source``; ``verdicts`` as in ``Feed.verdicts``."""
+        if isinstance(record, Skipped):
+            self.notes[f"{source}: {record.reason}"] += record.count
+        elif isinstance(record, Exploited):
+            self.advisories[source] += 1
+            self._put("kev", *asdict(record).values())
+        else:
+            self._advisory(source, record, verdicts)
+
+    def _advisory(self, source: str, advisory: Advisory, verdicts: bool) -> None:
+        if not advisory.affected:
+            return
+        self.advisories[source] += 1
+        name = advisory.id
+        self._put("records", name, source, advisory.title, advisory.published, advisory.modified, advisory.url)
+        problems, equals = named(advisory)
+        for problem in problems:
+            self._put("problems", name, source, problem)
+        self.groups.equal(problems[0], equals)
+        for rating in dict.fromkeys(advisory.ratings):
+            if (whole := complete(rating)) is not None:
+                self._put("ratings", name, source, whole.source, whole.label, whole.score, whole.vector)
+        for affected in advisory.affected:
+            ecosystem = _ecosystem(affected.namespace)
+            canonical = ecosystem.canonical(affected.name) if ecosystem else affected.name
+            if verdicts:
+                self._put("verdicts", affected.namespace, canonical, name, source)
+            if ecosystem is None:
+                self._unordered(name, source, canonical, affected)
+            else:
+                self._ordered(name, source, canonical, affected)
+
+    def _unordered(self, name: str, source: str, package: str, affected: Affected) -> None:
+        """No version scheme: only what is listed one by one can match."""
+        if affected.ranges:
+            base = affected.namespace.partition(":")[0]
+            self.notes[f"{base}: ranges not ordered (no version scheme), only listed versions match"] += len(
+                affected.ranges
+            )
+        fixed = next((v for r in affected.ranges for kind, v in r.events if kind == "fixed"), None)
+        self._exact(name, source, package, affected, affected.versions, fixed)
+
+    def _ordered(self, name: str, source: str, package: str, affected: Affected) -> None:
+        namespace = affected.namespace
+        found: dict[tuple[bytes, bytes | None], tuple[Span, bool]] = {}
+        for one in affected.ranges:
+            try:
+                for span in spans(one.events, _strict(namespace)):
+                    found.setdefault((span.lo, span.hi), (span, one.unreleased))
+            except VersionInvalid:
+                base = namespace.partition(":")[0]
+                self.notes[
+                    f"{base}: ranges with a version that its scheme cannot parse, only listed versions match"
+                ] += 1
+        for span, unreleased in found.values():
+            fixed = None if unreleased else span.fixed
+            self._range(name, source, package, affected, span, fixed)
+        unparsed: list[str] = []
+        points: dict[bytes, str] = {}
+        for version in affected.versions:
+            key = _key(namespace, version)
+            if key is None:
+                unparsed.append(version)
+            elif key not in points and not any(span.holds(key) for span, _ in found.values()):
+                points[key] = version
+        repairs = sorted((span.hi, span.fixed) for span, late in found.values() if span.hi and span.fixed and not late)
+        for key, version in points.items():  # a range of one version, so that 1.0 and 1.0.0 stay equal
+            fixed = next((text for at, text in repairs if at > key), None)
+            self._range(name, source, package, affected, Span(key, successor(key), version, None, version), fixed)
+        self._exact(name, source, package, affected, unparsed, repairs[0][1] if repairs else None)
+
+    def _range(self, name: str, source: str, package: str, affected: Affected, span: Span, fixed: str | None) -> None:
+        self._put(
+            "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
+            span.last_affected, _state(affected, fixed), affected.severity,
+        )  # fmt: skip
+
+    def _exact(
+        self, name: str, source: str, package: str, affected: Affected, versions: Iterable[str], fixed: str | None
+    ) -> None:
+        for version in dict.fromkeys(versions):
+            self._put(
+                "exact", affected.namespace, package, version, name, source, fixed, _state(affected, fixed),
+                affected.severity,
+            )  # fmt: skip
+
+
+def _state(affected: Affected, fixed: str | None) -> str:
+    return affected.state or ("fixed" if fixed is not None else "affected")
