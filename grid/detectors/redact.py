@@ -16,14 +16,17 @@ from grid.schema import FILES
 
 STRUCK = "…"
 
+_NAME = (
+    r"(?:passw(?:or)?d|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|credentials?|auth(?:orization)?|pwd)"
+)
 _NAMED = re.compile(
-    r"""(?xi)
-    ( (?<![\w-]) -{0,2} [\w.-]{0,64}?
-      (?: passw(?:or)?d | passwd | passphrase | secret | token | api[_-]?key | access[_-]?key | private[_-]?key
-        | credential s? | auth(?:orization)? | pwd )
-      [\w.-]{0,64} (?: \s*[=:]\s* | \s+ (?=[^\s-]) )
+    rf"""(?xi)
+    (
+      (?<![\w-]) [\w.-]{{0,64}}? {_NAME} [\w.-]{{0,64}} \s*[=:]\s*   # a variable, an option with =, a header
+      | (?<![\w-]) --? [\w.-]{{0,64}}? {_NAME} [\w.-]{{0,64}} \s+     # an option and its value
     )
-    ( "[^"\n]{1,4096}" | '[^'\n]{1,4096}' | [^\s"'&|;]{1,4096} )
+    ( "[^"\n]{{1,4096}}" | '[^'\n]{{1,4096}}' | [^\s"'&|;]{{1,4096}} )
     """
 )
 _URL_USER = re.compile(r"(\b[a-zA-Z][\w+.-]{0,30}://)[^\s/@:]{1,256}:[^\s/@]{1,1024}@")
