@@ -170,7 +170,7 @@ def _effort(done: Done) -> Text:
     text = (
         f"{counted(done.layers_scanned, 'layer')} read ({size(done.bytes_pulled)}), {done.layers_reused:,} known before"
     )
-    if done.bytes_scanned:
+    if done.bytes_scanned > 10_000_000:  # of less, a rate says only how long it took to start
         text += f", {size(done.bytes_scanned)} scanned at {size(rate)}/s"
     return Text(f"{text}, {done.seconds:.1f} s", style="dim")
 
