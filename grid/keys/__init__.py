@@ -10,6 +10,7 @@ another key, which is what makes ``successor`` exact.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from grid.errors import VersionInvalid
@@ -20,6 +21,7 @@ LOWEST = b""
 MAX_LENGTH = 1024
 """Longer versions are refused: none is real, and a hostile one must not cost quadratic time."""
 
+_PRINTABLE = re.compile("[!-~]+")
 _LONG = 0xFF
 _SMALL = tuple(bytes((1, n)) if n else b"\0" for n in range(256))
 
@@ -58,6 +60,37 @@ def sequence(items: Iterable[bytes]) -> bytes:
     return b"".join(b"\1" + item for item in items) + b"\0"
 
 
+def inverted(part: bytes) -> bytes:
+    """A part that ends itself, in the opposite order."""
+    return bytes(255 - byte for byte in part)
+
+
+_BELOW, _PADS_THEN_BELOW, _PADS_FOR_EVER, _PADS_THEN_ABOVE, _ABOVE = map(tag, range(1, 6))
+
+
+def padded(items: Iterable[tuple[int, bytes]]) -> bytes:
+    """A list that goes on with pads for ever, compared item by item: ``1``, ``1.0`` and ``1.0.0`` are equal.
+
+    Each item is (sign, part): below the pad (-1), the pad itself (0, whose part is not looked at), or above it
+    (1). Parts of one sign are compared with each other. A run of pads before another item is written as its
+    length: the longer it is, the closer to the list that is all pads from there on.
+    """
+    out = []
+    run = 0
+    for sign, part in items:
+        if not sign:
+            run += 1
+            continue
+        if run:
+            out.append(_PADS_THEN_BELOW + number(run) if sign < 0 else _PADS_THEN_ABOVE + inverted(number(run)))
+            run = 0
+        else:
+            out.append(_BELOW if sign < 0 else _ABOVE)
+        out.append(part)
+    out.append(_PADS_FOR_EVER)
+    return b"".join(out)
+
+
 def without_trailing_zeros(numbers: list[int]) -> list[int]:
     """``1.2.0.0`` and ``1.2`` are the same release in many schemes: drop what makes them differ."""
     end = len(numbers)
@@ -73,4 +106,12 @@ def checked(version: str) -> str:
         raise VersionInvalid("the version is empty")
     if len(version) > MAX_LENGTH:
         raise VersionInvalid(f"the version is longer than {MAX_LENGTH} characters")
+    return version
+
+
+def printable(version: str) -> str:
+    """``checked``, and of printable ASCII without blanks only; raises VersionInvalid."""
+    version = checked(version)
+    if not _PRINTABLE.fullmatch(version):
+        raise VersionInvalid(f"{version[:80]!r} has a blank or a character outside ASCII")
     return version

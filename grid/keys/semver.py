@@ -33,5 +33,9 @@ def key(version: str) -> bytes:
     pre = match["pre"]
     if pre is None:
         return release + _FINAL
-    identifiers = (_NUMBER + number(int(i)) if i.isdigit() else _WORD + text(i) for i in pre.split("."))
-    return release + _PRE + sequence(identifiers)
+    return release + _PRE + identifiers(pre)
+
+
+def identifiers(dotted: str) -> bytes:
+    """Identifiers of ASCII between dots: numbers by value, before words."""
+    return sequence(_NUMBER + number(int(i)) if i.isdigit() else _WORD + text(i) for i in dotted.split("."))
