@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 LAKE_SCHEMA_VERSION = 1
-DATABASE_SCHEMA_VERSION = 1
+DATABASE_SCHEMA_VERSION = 2
 
 TEXT = pa.string()
 LABEL = pa.string()
@@ -474,6 +474,13 @@ RANGES = Table(
             "the only problem of the record that the row speaks of; null for all of them (the usual case)",
             True,
         ),
+        Column("arches", TEXTS, "the row is about builds for these architectures only; null for all", True),
+        Column(
+            "module", TEXT, "the row is about builds of this rpm module, `name:stream`; null if it names none", True
+        ),
+        Column(
+            "flavour", LABEL, "the row is about builds of this flavour: `ksplice`, `fips`; null for the ordinary", True
+        ),
     ),
     ("namespace", "name", "lo"),
 )
@@ -522,7 +529,33 @@ KEV = Table(
     ("cve_id",),
 )
 
-DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV)
+EPSS = Table(
+    "epss",
+    "FIRST's exploit prediction: how likely a CVE is to be exploited within 30 days of a date.",
+    (
+        Column("cve_id", LABEL, ""),
+        Column("score", FLOAT, "the probability, from 0 to 1"),
+        Column("percentile", FLOAT, "share of all CVEs with at most this score, from 0 to 1"),
+        Column("date", LABEL, "YYYY-MM-DD: the day the score was made for"),
+    ),
+    ("cve_id",),
+)
+
+EOL = Table(
+    "eol",
+    "When releases of distributions end, as endoflife.date gathers it.",
+    (
+        Column("distro_id", LABEL, "as `ID` in os-release: `debian`, `rhel`, `amzn` …"),
+        Column("version", LABEL, "the release: `12`, `3.19`, `22.04`"),
+        Column("codename", LABEL, "as endoflife.date writes it: `Bookworm`", True),
+        Column("eol", LABEL, "YYYY-MM-DD: the end of free security updates; null if no date is known", True),
+        Column("extended_eol", LABEL, "YYYY-MM-DD: the end of paid ones, where there are any", True),
+        Column("ended", FLAG, "whether it has ended, as the publisher says (there may be no date)"),
+    ),
+    ("distro_id", "version"),
+)
+
+DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL)
 
 # --- in memory only ------------------------------------------------------------------------------
 

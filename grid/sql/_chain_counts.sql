@@ -1,0 +1,21 @@
+-- Packages, secrets, malware and notes of each chain: counted per layer, then what is hidden is taken off.
+WITH facts AS (
+  SELECT {key:layer_digest} AS lk, source_path AS path, 'packages' AS kind, count(*) AS n FROM packages GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*) FROM secrets GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*) FROM malware GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*) FROM notes GROUP BY ALL
+), whole AS (
+  SELECT l.ck, t.kind, sum(t.n) AS n
+  FROM {_chain_layers} l JOIN (SELECT lk, kind, sum(n) AS n FROM facts GROUP BY ALL) t ON t.lk = l.lk
+  GROUP BY ALL
+), off AS (
+  SELECT x.ck, t.kind, sum(t.n) AS n
+  FROM {_exceptions} x JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes'
+  WHERE x.hidden GROUP BY ALL
+)
+SELECT w.ck,
+       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'packages') AS packages,
+       sum(w.n) FILTER (w.kind = 'secrets') AS secrets, sum(o.n) FILTER (w.kind = 'secrets') AS secrets_hidden,
+       sum(w.n) FILTER (w.kind = 'malware') AS malware, sum(w.n) FILTER (w.kind = 'notes') AS notes
+FROM whole w LEFT JOIN off o ON o.ck = w.ck AND o.kind = w.kind
+GROUP BY w.ck

@@ -1,0 +1,7 @@
+-- Findings of each chain of layers: what is neither hidden nor owned, system packages by their distribution's advisories.
+SELECT p.ck, p.layer_digest, p.source_path, p.ecosystem, p.name AS package, p.version, p.arch, f.*
+FROM (
+  SELECT l.ck, p.*, CASE WHEN p.ecosystem IN {system} THEN coalesce(l.os_namespace, '-') ELSE '' END AS system
+  FROM {_chain_visible} l JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk
+  WHERE l.off IS NULL OR NOT list_contains(l.off, p.source_path)) p
+JOIN {_findings} f ON f.package_id = p.package_id AND f.system = p.system

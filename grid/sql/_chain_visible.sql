@@ -1,0 +1,7 @@
+-- The distinct layers of each chain, with the paths excepted there: those hidden, and those hidden or owned. Lists, and
+-- not rows to join with: there are few, and the join is done on layers instead of on every package of every image.
+SELECT l.ck, l.lk, l.os_namespace, l.distro_id, l.distro_version, x.hidden, x.off
+FROM {_chain_layers} l
+LEFT JOIN (
+  SELECT ck, lk, list(path) FILTER (hidden) AS hidden, list(path) AS off FROM {_exceptions} GROUP BY ck, lk
+) x ON x.ck = l.ck AND x.lk = l.lk

@@ -1,0 +1,7 @@
+-- The newest squash of each chain that is an image's; not of those that others are merely built on.
+SELECT {key:chain_id} AS ck, layers, members, os_namespace, distro_id, distro_version, distro_name
+FROM {raw.chains}
+WHERE chain_id IN (
+  SELECT chain_id FROM image_chains
+  WHERE digest IN (SELECT digest FROM {raw.images} WHERE sweep_id IN (SELECT sweep_id FROM {sweeps})))
+QUALIFY row_number() OVER (PARTITION BY chain_id ORDER BY squashed_at DESC, squash_id DESC) = 1

@@ -1,0 +1,45 @@
+-- A row per image that the sweep accounts for, failed ones too. Counts of vulnerabilities are of distinct ids, each by
+-- its worst severity; they are null where nothing is known: not scanned, or the sweep not matched yet.
+-- like: images, chains
+-- vulnerabilities: distinct ids
+-- critical: of them
+-- high: of them
+-- medium: of them
+-- low: of them
+-- negligible: of them
+-- unknown: of them, with no severity
+-- fixable: of them, with a fixed version
+-- kev: of them, in CISA's list of exploited vulnerabilities
+-- findings: rows in `vulnerabilities`
+-- packages: visible packages
+-- secrets: in any layer
+-- secrets_hidden: of them, in files that a later layer hides
+-- malware: in any layer
+-- misconfigurations: failed checks
+-- notes: things skipped or unparsable
+SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.created, i.size_bytes, i.layer_count,
+       c.distro_id, c.distro_version, c.distro_name, i.status, i.error_code, i.error_message, i.coverage,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.vulnerabilities, 0) END AS vulnerabilities,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.critical, 0) END AS critical,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.high, 0) END AS high,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.medium, 0) END AS medium,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.low, 0) END AS low,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.negligible, 0) END AS negligible,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.unknown, 0) END AS unknown,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.fixable, 0) END AS fixable,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.kev, 0) END AS kev,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.findings, 0) END AS findings,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.packages, 0) END AS packages,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.secrets, 0) END AS secrets,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.secrets_hidden, 0) END AS secrets_hidden,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.malware, 0) END AS malware,
+       CASE WHEN i.digest IS NOT NULL THEN coalesce(k.misconfigurations, 0) END AS misconfigurations,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.notes, 0) END AS notes,
+       i.scanned_at
+FROM {images} i
+LEFT JOIN image_chains t ON t.digest = i.digest
+LEFT JOIN {_chains} c ON c.ck = {key:t.chain_id}
+LEFT JOIN matches m ON m.sweep_id = i.sweep_id
+LEFT JOIN {_chain_severities} f ON f.ck = c.ck AND {same}
+LEFT JOIN {_chain_counts} n ON n.ck = c.ck
+LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

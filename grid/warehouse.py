@@ -1,0 +1,261 @@
+"""The lake as DuckDB views: the base tables with the rows that count, and what the data team asks for.
+
+``sql/`` holds one view a file: a sentence on it and its columns as comments, then one SELECT, in which stand
+  ``{images}``, ``{sweeps}``, ``{_name}``   the images of the latest sweep or of any, and views that build on them: such
+                  a file makes two views, under its own name for the latest sweep, and as ``sweep_…`` for any
+  ``{sweep}``     the column ``sweep_id`` in the second
+  ``{raw.name}``  every row of a table, whether it counts or not
+  ``{key:name}``  a digest as a short join key
+  ``{system}``    the names of OS package ecosystems
+A file whose name starts with ``_`` is a step on the way: it goes to the schema ``parts``.
+"""
+
+from __future__ import annotations
+
+import glob
+import graphlib
+import re
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from grid.counting import NEWEST, RUNS
+from grid.ecosystems import ALL
+from grid.errors import LakeInvalid, QueryInvalid
+from grid.schema import FACT_TABLES, LAKE_TABLES, Table
+from grid.store import TABLES, VIEWS, Lake
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file of ``sql/``."""
+
+    name: str
+    doc: str
+    columns: dict[str, str]
+    """Documented columns; others stand in the tables of ``like`` under the same name."""
+    like: tuple[str, ...]
+    sql: str
+
+    @property
+    def per_sweep(self) -> bool:
+        """Whether a ``sweep_…`` variant is made of it too."""
+        return any(place in self.sql for place in ("{images}", "{sweeps}", "{_"))
+
+
+def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in memory with every view of the lake. Close it; one connection per thread."""
+    con = duckdb.connect(config=_config(lake))
+    con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    con.execute(
+        f"SET temp_directory = {_quoted(str(Path(tempfile.gettempdir(), 'scangrid-duckdb')))}"
+    )  # not the user's folder
+    _create(con, lake)
+    return con
+
+
+def publish(lake: Lake) -> None:
+    """Write ``LAKE/scangrid.duckdb``, atomically: it holds the views only, so any DuckDB client may open it.
+
+    The lake's place is written into it, so publish again after moving the lake (every command does).
+    """
+    with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
+        path = Path(folder, VIEWS)
+        con = duckdb.connect(str(path), config=_config(lake))
+        try:
+            _create(con, lake)
+        finally:
+            con.close()
+        lake.put(VIEWS, path.read_bytes())
+
+
+def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """The result of one SELECT. Raises QueryInvalid with DuckDB's sentence and the place it points at."""
+    try:
+        statements = con.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type not in _READING:
+            raise QueryInvalid(
+                "only one statement that reads is allowed", remedy="for example: SELECT * FROM image_summary"
+            )
+        return con.sql(statements[0].query).to_arrow_table()
+    except duckdb.Error as error:
+        raise _translated(_placed(con, sql, error)) from error
+
+
+def _placed(con: duckdb.DuckDBPyConnection, sql: str, error: duckdb.Error) -> duckdb.Error:
+    """The same error with the line and the place in it, which ``sql()`` leaves out and ``execute()`` tells."""
+    if isinstance(error, duckdb.BinderException):
+        try:
+            con.execute(f"EXPLAIN {sql}")
+        except duckdb.BinderException as placed:
+            return placed
+    return error
+
+
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
+
+
+def _translated(error: duckdb.Error) -> QueryInvalid | LakeInvalid:
+    text = str(error).strip()
+    if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in text:
+        return LakeInvalid(text, remedy="remove the file named: the next sweep scans again what it held")
+    return QueryInvalid(re.sub(r"^(\w+ )+Error: ", "", text))
+
+
+def _config(lake: Lake) -> dict[str, str | bool | int | float | list[str]]:
+    """Local lakes never make DuckDB load anything from the network; object stores need its httpfs."""
+    network = not lake.local
+    return {"autoinstall_known_extensions": network, "autoload_known_extensions": network}
+
+
+def _create(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    con.execute("CREATE SCHEMA IF NOT EXISTS parts")
+    for name, sql in _statements(lake).items():
+        try:
+            con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+        except duckdb.Error as error:
+            if ".parquet" in str(error):
+                raise _translated(error) from error
+            raise
+
+
+def _statements(lake: Lake) -> dict[str, str]:
+    """Every view's SQL by name, each after those it reads."""
+    widened = lake.widened()
+    raw = {table.name: _raw(lake, table, table.name in widened) for table in LAKE_TABLES}
+    result = {table.name: _base(table, raw) for table in LAKE_TABLES if table.name != "images"}
+    result["images"] = _images(raw, "")
+    for view in views().values():
+        result[_named(view.name, True)] = _render(view, raw, latest=True)
+        if view.name == "latest_sweep":
+            result["latest_images"] = _images(raw, "SEMI JOIN latest_sweep USING (sweep_id)")
+        if view.per_sweep:
+            result[_named(view.name, False)] = _render(view, raw, latest=False)
+    return result
+
+
+def _named(name: str, latest: bool) -> str:
+    """Views that only others use stand in the schema ``parts``, so that ``SHOW TABLES`` lists what people want."""
+    if name.startswith("_"):
+        return f"parts.{name}" if latest else f"parts._sweep{name}"
+    return name if latest else f"sweep_{name}"
+
+
+def _render(view: View, raw: dict[str, str], latest: bool) -> str:
+    """Fill in the places of a view's SQL; ``{images}`` and the like become this sweep's or any sweep's."""
+    places = {f"raw.{name}": sql for name, sql in raw.items()}
+    places["system"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.system) + ")"
+    system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
+    places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
+    places["sweep"] = "" if latest else "i.sweep_id,"
+    places["same"] = "true" if latest else "f.sweep_id = i.sweep_id"  # joined on one value, rows multiply
+    places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
+    places |= {name: _named(name, latest) for name, other in views().items() if other.per_sweep}
+
+    def fill(match: re.Match[str]) -> str:
+        name, _, argument = match.group(1).partition(":")
+        return _KEY.format(argument) if name == "key" else places[name]
+
+    return _PLACE.sub(fill, view.sql)
+
+
+_PLACE = re.compile(r"\{([a-z_.]+(?::[a-z_.]+)?)\}")
+_KEY = "md5_number({0})"
+"""A digest or chain id in 16 bytes: joins on it are several times faster than on 71 characters. What it is made of
+are sha256 values, which nobody can choose freely, so md5 is no weakness here."""
+
+
+@cache
+def views() -> dict[str, View]:
+    """The views of ``sql/`` by name, each after those it reads."""
+    found = {
+        path.name.removesuffix(".sql"): _parse(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
+        for path in resources.files("grid").joinpath("sql").iterdir()
+        if path.name.endswith(".sql")
+    }
+    reads = {
+        name: {other for other in found if other != name and re.search(rf"\b{other}\b", view.sql)}
+        | ({"latest_sweep"} if view.per_sweep else set())
+        for name, view in sorted(found.items())
+    }
+    return {name: found[name] for name in graphlib.TopologicalSorter(reads).static_order()}
+
+
+def _parse(name: str, text: str) -> View:
+    """Comments above the SELECT: the view's sentence, ``like: tables``, then a line for each column of its own."""
+    comment: list[str] = []
+    sql: list[str] = []
+    for line in text.splitlines():
+        (sql if sql or not line.startswith("--") else comment).append(line)
+    doc: list[str] = []
+    columns: dict[str, str] = {}
+    like: tuple[str, ...] = ()
+    for line in (c.removeprefix("--").strip() for c in comment):
+        key, colon, rest = line.partition(": ")
+        if colon and key == "like":
+            like = tuple(rest.split(", "))
+        elif colon and re.fullmatch(r"[a-z_0-9]+", key):
+            columns[key] = rest
+        elif columns:
+            columns[next(reversed(columns))] += f" {line}"
+        else:
+            doc.append(line)
+    return View(name, " ".join(filter(None, doc)), columns, like, "\n".join(sql).strip().rstrip(";"))
+
+
+# --- base tables ---------------------------------------------------------------------------------
+
+
+def _raw(lake: Lake, table: Table, widened: bool = False) -> str:
+    """Every row ever written. ``union_by_name`` opens all files before the first row, so only where it must be.
+
+    The ``schema`` argument of ``read_parquet`` would do without, but then DuckDB knows no row counts and plans badly.
+    """
+    place = glob.escape(f"{lake.location}/{table.name}") if lake.local else f"{lake.location}/{table.name}"
+    return f"read_parquet({_quoted(place + '/*.parquet')}{', union_by_name = true' if widened else ''})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _base(table: Table, raw: dict[str, str]) -> str:
+    """The rows of a table that count: the same rules as ``grid.counting``."""
+    source = raw[table.name]
+    if table in FACT_TABLES:
+        keys = "layer_digest, task_id" if table.detector else "layer_digest, detector, task_id"
+        only = f"AND detector = {_quoted(table.detector)}" if table.detector else ""
+        group = "layer_digest" if table.detector else "layer_digest, detector"
+        return f"""
+            SELECT * FROM {source} SEMI JOIN (
+              SELECT {group}, max_by(task_id, (scanned_at, task_id)) AS task_id FROM {raw["layer_scans"]}
+              WHERE status = 'ok' {only} GROUP BY {group}) USING ({keys})"""
+    if table.name in RUNS:
+        committing, shared = RUNS[table.name]
+        keys = ", ".join(shared)
+        return f"SELECT * FROM {source} SEMI JOIN (SELECT {keys} FROM {committing}) USING ({keys})"
+    if table.name == "chains":  # not a window: a filter on chain_id must reach the files
+        newest = (
+            f"SELECT chain_id, max_by(squash_id, (squashed_at, squash_id)) AS squash_id FROM {source} GROUP BY chain_id"
+        )
+        return f"SELECT * FROM {source} SEMI JOIN ({newest}) USING (chain_id, squash_id)"
+    key, order = NEWEST[table.name]
+    ordering = f"ORDER BY {', '.join(f'{column} DESC NULLS LAST' for column in order)}" if order else ""
+    return f"SELECT * FROM {source} QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} {ordering}) = 1"
+
+
+def _images(raw: dict[str, str], where: str) -> str:
+    """As ``grid.counting.current_images``; ``where`` comes first, so that one sweep does not cost the work of all."""
+    columns = ", ".join(column.name for column in TABLES["images"].columns)
+    name = "sweep_id, registry, repository, tag, CASE WHEN tag = '' THEN coalesce(ref_digest, digest, '') END"
+    return f"""
+        SELECT {columns} FROM (
+          SELECT *, first_value(ref_digest) OVER name AS newest_ref, row_number() OVER name AS place,
+                 row_number() OVER (PARTITION BY {name}, ref_digest, digest ORDER BY scanned_at DESC) AS again
+          FROM {raw["images"]} {where} WINDOW name AS (PARTITION BY {name} ORDER BY scanned_at DESC))
+        WHERE ref_digest IS NOT DISTINCT FROM newest_ref AND again = 1 AND (digest IS NOT NULL OR place = 1)"""
