@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,21 +53,21 @@ def os_namespace(distro: Distro) -> str | None:
 def judge(
     lake: Lake,
     digests: Sequence[str],
-    detectors: Mapping[str, str] | None,
+    detectors: Mapping[str, str],
     sweep_id: str,
     database: Database | None,
     emit: Emit,
 ) -> Judged:
     """Squash the chains of these images that are new, then match their packages with ``database``.
 
-    ``detectors``: the versions whose facts are current; None takes the chains as they are. Without a database
-    nothing is matched and no ``findings`` row is written.
+    ``detectors``: the versions whose facts are current. Without a database nothing is matched and no ``findings``
+    row is written.
     """
     stack = lake.read(
         "image_layers", columns=["digest", "ordinal", "layer_digest", "chain_id"], filter={"digest": list(digests)}
     )
     emit(Stage("squash"))
-    squashed = 0 if detectors is None else _squash(lake, stack, detectors)
+    squashed = _squash(lake, stack, detectors)
     layers = pc.unique(stack["layer_digest"])
     notes = lake.read("notes", columns=["layer_digest"], filter={"layer_digest": layers})
     counted = {row["values"]: row["counts"] for row in pc.value_counts(notes["layer_digest"]).to_pylist()}
@@ -75,6 +76,18 @@ def judge(
     emit(Stage("match"))
     match_id, packages, found = _match(lake, stack, sweep_id, database, emit)
     return Judged(squashed, match_id, database.version, packages, found, counted)
+
+
+def judge_again(lake: Lake, sweep_id: str, database: Database, emit: Emit) -> Judged:
+    """Match the images of a sweep with another database, their chains taken as they were squashed.
+
+    Nothing here is as long as the list of images, of which there may be a million.
+    """
+    emit(Stage("match"))
+    match_id, packages, found = _match(lake, None, sweep_id, database, emit)
+    if not packages:
+        emit(Warned("the sweep has no package to match"))
+    return Judged(0, match_id, database.version, packages, found)
 
 
 # --- squash --------------------------------------------------------------------------------------
@@ -181,20 +194,45 @@ def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
 # A layer stands in images of several distributions at times: its packages are matched once for each. Hidden
 # packages are matched too: a few findings that no image shows cost less than the join that would leave them out.
 _CANDIDATES = """
-WITH tops AS (
-    SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest
-),
-places AS (
-    SELECT DISTINCT s.layer_digest, c.os_namespace
-    FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
-)
 SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.source_version, p.arch, p.modularity,
     CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
 """
 
+_PLACES_OF_STACK = """
+CREATE TEMP TABLE places AS
+WITH tops AS (SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest)
+SELECT DISTINCT s.layer_digest, c.os_namespace
+FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
+"""
 
-def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database, emit: Emit) -> tuple[str, int, int]:
+_PLACES_OF_SWEEP = """
+CREATE TEMP TABLE places AS
+WITH tops AS (
+    SELECT DISTINCT t.chain_id FROM images i JOIN image_chains t USING (digest)
+    WHERE i.sweep_id = ? AND i.status IN ('ok', 'incomplete')
+)
+SELECT DISTINCT unnest(c.layers) AS layer_digest, c.os_namespace FROM tops JOIN chains c USING (chain_id)
+"""
+
+
+def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> list[str]:
+    """The distributions of these packages that the database says anything about."""
+    con.register("candidates", candidates)
+    rows = con.sql(
+        "SELECT DISTINCT namespace FROM candidates SEMI JOIN (SELECT DISTINCT namespace FROM read_parquet($ranges) "
+        "UNION SELECT namespace FROM read_parquet($exact)) USING (namespace) WHERE list_contains($systems, ecosystem)",
+        params={
+            "ranges": database.parquet("ranges"),
+            "exact": database.parquet("exact"),
+            "systems": [e.name for e in _SYSTEMS],
+        },
+    ).fetchall()
+    return sorted(row[0] for row in rows)
+
+
+def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database, emit: Emit) -> tuple[str, int, int]:
+    """Match the packages of a stack of image layers, or of the images that the lake has for the sweep."""
     outdated = database.outdated_keys({e.name: e.key_version for e in ecosystems.ALL})
     if outdated:
         raise DatabaseInvalid(
@@ -203,12 +241,17 @@ def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database, emit:
     match_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
     languages = pa.table({"ecosystem": list(_LANGUAGES), "namespace": pa.array(_LANGUAGES.values(), pa.string())})
     with connect(lake) as con:
-        con.register("stack", stack)
+        if stack is None:
+            con.execute(_PLACES_OF_SWEEP, [sweep_id])
+        else:
+            con.register("stack", stack)
+            con.execute(_PLACES_OF_STACK)
         con.register("languages", languages)
         candidates = con.sql(f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL")
         candidates = candidates.to_arrow_table()
         hits = match.hits(con, database, candidates)
         rows = findings.merge(con, database, hits)
+        known = _known_namespaces(con, database, candidates)
     unordered = hits.unparsed.num_rows
     if unordered:
         emit(
@@ -224,6 +267,7 @@ def _match(lake: Lake, stack: pa.Table, sweep_id: str, database: Database, emit:
         "db_version": database.version,
         "packages": candidates.num_rows,
         "findings": rows.num_rows,
+        "namespaces": known,
         "unordered": unordered,
         "matched_at": datetime.now(UTC),
     }

@@ -389,6 +389,7 @@ MATCHES = Table(
         Column("db_version", LABEL, "with which database"),
         Column("packages", INT, "distinct packages"),
         Column("findings", INT, "rows written"),
+        Column("namespaces", TEXTS, "distributions of these images that the database has advisories for", True),
         Column("unordered", INT, "packages whose version no scheme can order: matched by exact lists only", True),
         Column("matched_at", TIME, "when"),
     ),

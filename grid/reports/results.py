@@ -25,15 +25,32 @@ class Connection(Protocol):
 class Done(Protocol):
     """As much of a sweep's result as is shown."""
 
-    sweep_id: str
-    images: Mapping[str, int]
-    layers_total: int
-    layers_scanned: int
-    layers_reused: int
-    bytes_pulled: int
-    bytes_scanned: int
-    seconds: float
-    failures: tuple[tuple[str, str, str], ...]
+    @property
+    def sweep_id(self) -> str: ...
+
+    @property
+    def images(self) -> Mapping[str, int]: ...
+
+    @property
+    def layers_total(self) -> int: ...
+
+    @property
+    def layers_scanned(self) -> int: ...
+
+    @property
+    def layers_reused(self) -> int: ...
+
+    @property
+    def bytes_pulled(self) -> int: ...
+
+    @property
+    def bytes_scanned(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def failures(self) -> tuple[tuple[str, str, str], ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

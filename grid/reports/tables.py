@@ -47,7 +47,7 @@ def write(result: pa.Table, form: str, output: Path | None) -> None:
 def _binary(result: pa.Table, form: str, sink: BinaryIO) -> None:
     match form:
         case "json":
-            sink.write(orjson.dumps(result.to_pylist(), default=str, option=orjson.OPT_INDENT_2))
+            sink.write(orjson.dumps(result.to_pylist(), default=_plain, option=orjson.OPT_INDENT_2))
             sink.write(b"\n")
         case "csv":
             pacsv.write_csv(_flat(result), sink)
@@ -55,11 +55,18 @@ def _binary(result: pa.Table, form: str, sink: BinaryIO) -> None:
             pq.write_table(result, sink, compression="zstd")
 
 
+def _plain(value: object) -> str:
+    """What JSON has no form for; bytes as hexadecimal digits."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
 def _flat(result: pa.Table) -> pa.Table:
-    """CSV has no lists: they become texts, separated by blanks."""
+    """CSV has neither lists nor bytes: they become texts, separated by blanks and as hexadecimal digits."""
     for index, field in enumerate(result.schema):
-        if pa.types.is_nested(field.type):
-            texts = [None if v is None else " ".join(map(str, v)) for v in result.column(index).to_pylist()]
+        binary = pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
+        if binary or pa.types.is_nested(field.type):
+            values = result.column(index).to_pylist()
+            texts = [None if v is None else v.hex() if binary else " ".join(map(str, v)) for v in values]
             result = result.set_column(index, field.name, pa.array(texts, pa.string()))
     return result
 

@@ -86,7 +86,7 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
     if status == "incomplete":
         lines.append(Text(f"incomplete: {row['error_code']}: {row['error_message']}", style="yellow"))
     if matched:
-        line = severity_line(image.counts())
+        line = severity_line(image.counts()) if image.vulnerabilities or not (doubt := _doubt(row)) else doubt
         if image.secrets:
             line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
         lines.append(line)
@@ -94,6 +94,16 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
     if coverage is not None and coverage < 1:
         lines.append(Text(f"coverage {coverage:.0%}: see the notes below", style="yellow"))
     return Panel(Group(*lines), title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+def _doubt(row: Mapping[str, Any]) -> Text | None:
+    """Why no finding does not mean that the image is clean."""
+    if not row["packages"]:
+        return Text("no package record found, so nothing was matched", style="yellow")
+    if row["os_matched"] is False:
+        name = row["os_namespace"] or row["distro_name"] or row["distro_id"]
+        return Text(f"the database has no advisories for {name}: its packages were not matched", style="yellow")
+    return None
 
 
 def _vulnerabilities(image: ImageResult, width: int) -> RenderableType:

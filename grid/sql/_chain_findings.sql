@@ -1,5 +1,5 @@
 -- Findings of each chain of layers: what is neither hidden nor owned, system packages by their distribution's advisories.
-SELECT p.ck, p.layer_digest, p.source_path, p.ecosystem, p.name AS package, p.version, p.arch, f.*
+SELECT p.ck, p.layer_digest, p.source_path, p.ecosystem, p.name AS package, p.version, p.arch, p.source_name, f.*
 FROM (
   SELECT l.ck, p.*, CASE WHEN p.ecosystem IN {system} THEN coalesce(l.os_namespace, '-') ELSE '' END AS system
   FROM {_chain_visible} l JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk

@@ -3,5 +3,5 @@
 SELECT l.ck, l.lk, l.os_namespace, l.distro_id, l.distro_version, x.hidden, x.off
 FROM {_chain_layers} l
 LEFT JOIN (
-  SELECT ck, lk, list(path) FILTER (hidden) AS hidden, list(path) AS off FROM {_exceptions} GROUP BY ck, lk
+  SELECT ck, lk, list(path) FILTER (hidden) AS hidden, list(path) FILTER (hidden OR owned) AS off FROM {_exceptions} GROUP BY ck, lk
 ) x ON x.ck = l.ck AND x.lk = l.lk

@@ -1,7 +1,8 @@
 -- What is said against a path of a layer in a chain, inherited from the chains below. It is void if the same layer
 -- comes once more further up: then its files are there again.
 SELECT m.ck, {key:h.layer_digest} AS lk, h.path,
-       bool_or(h.reason = 'hidden') AS hidden, bool_or(h.reason = 'owned') AS owned
+       bool_or(h.reason = 'hidden') AS hidden,
+       coalesce(arg_max(h.reason = 'owned', m.depth) FILTER (h.reason IN ('owned', 'unowned')), false) AS owned
 FROM (
   SELECT ck, {key:member} AS mk, depth, repeated
   FROM (SELECT ck, unnest(members) AS member, generate_subscripts(members, 1) AS depth,

@@ -17,6 +17,9 @@
 -- malware: in any layer
 -- misconfigurations: failed checks
 -- notes: things skipped or unparsable
+-- os_namespace: whose advisories the OS packages are matched with
+-- os_matched: whether the database has advisories for that distribution: if false, no finding does not mean clean; null
+--   where there is no distribution, or nothing was matched
 SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.created, i.size_bytes, i.layer_count,
        c.distro_id, c.distro_version, c.distro_name, i.status, i.error_code, i.error_message, i.coverage,
        CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.vulnerabilities, 0) END AS vulnerabilities,
@@ -35,6 +38,9 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        CASE WHEN c.ck IS NOT NULL THEN coalesce(n.malware, 0) END AS malware,
        CASE WHEN i.digest IS NOT NULL THEN coalesce(k.misconfigurations, 0) END AS misconfigurations,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(n.notes, 0) END AS notes,
+       c.os_namespace,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.distro_id IS NOT NULL
+            THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched,
        i.scanned_at
 FROM {images} i
 LEFT JOIN image_chains t ON t.digest = i.digest
