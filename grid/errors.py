@@ -22,6 +22,8 @@ class GridError(Exception):
 
     retryable = False
     final = False
+    of_limit = False
+    """Final only under the limits it was met with: higher ones are a reason to try again."""
     remedy = ""
 
     def __init__(
@@ -222,6 +224,7 @@ class DecompressionBomb(LayerError):
     """The layer inflates by more than the allowed ratio."""
 
     final = True
+    of_limit = True
     remedy = "raise limits.max_ratio if the image is trusted"
 
 
@@ -229,6 +232,7 @@ class LayerTooLarge(LayerError):
     """The layer inflates to more bytes than allowed."""
 
     final = True
+    of_limit = True
     remedy = "raise limits.max_layer_bytes"
 
 
@@ -236,6 +240,7 @@ class EntryTooLarge(LayerError):
     """One file of the layer is larger than allowed."""
 
     final = True
+    of_limit = True
     remedy = "raise limits.max_entry_bytes"
 
 
@@ -243,6 +248,7 @@ class TooManyEntries(LayerError):
     """The layer lists more entries than allowed for its size."""
 
     final = True
+    of_limit = True
     remedy = "raise limits.max_entries and limits.dense_entries"
 
 

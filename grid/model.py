@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ class Limits:
     max_facts_per_file: int = 1000
     """Secrets of one file; more are counted in a note."""
 
+    @property
+    def key(self) -> str:
+        """Names these bounds, so that a layer refused under others is tried again."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
 
 @dataclass(frozen=True, slots=True)
 class Wants:
@@ -66,7 +72,7 @@ class Wants:
         if self.every:
             return lambda path, mode: True
         names, suffixes, paths, executables = self.names, self.suffixes, self.paths, self.executables
-        glob = re.compile("|".join(fnmatch.translate(g) for g in self.globs)).match if self.globs else None
+        glob = _any_glob(self.globs) if self.globs else None
 
         def wanted(path: str, mode: int) -> bool:
             return (
@@ -74,7 +80,7 @@ class Wants:
                 or path in paths
                 or (bool(suffixes) and path.endswith(suffixes))
                 or (executables and bool(mode & 0o111))
-                or (glob is not None and glob(path) is not None)
+                or (glob is not None and glob(path))
             )
 
         return wanted
@@ -89,6 +95,24 @@ class Wants:
             executables=self.executables or other.executables,
             max_bytes=max(self.max_bytes, other.max_bytes),
         )
+
+
+def _any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a path is of any of the globs. Nearly none is, and their plain beginnings and endings say so fast."""
+    heads, tails, slow = [], [], []
+    for glob in globs:
+        head, tail = re.split(r"[*?\[]", glob, maxsplit=1)[0], re.split(r"[*?\]]", glob)[-1]
+        if tail:
+            tails.append(tail)
+        elif head:
+            heads.append(head)
+        else:
+            slow.append(glob)
+    match = re.compile("|".join(map(fnmatch.translate, globs))).match
+    if slow:
+        return lambda path: match(path) is not None
+    some_heads, some_tails = tuple(heads), tuple(tails)
+    return lambda path: (path.endswith(some_tails) or path.startswith(some_heads)) and match(path) is not None
 
 
 # --- what readers find ---------------------------------------------------------------------------

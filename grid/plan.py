@@ -92,12 +92,14 @@ def plan(
         if len(sources) < MAX_SOURCES and source not in sources:
             sources.append(source)
 
+    limited = under_limits(versions, limits)["entries"]
     todo: list[Item] = []
     failures: dict[str, Known] = {}
     reused = 0
     for digest, (layer, sources) in layers.items():
         verdicts = [known.get((digest, name, version)) for name, version in versions.items()]
-        bad = next((v for v in verdicts if v is not None and not v.ok), None)
+        refused = known.get((digest, "entries", limited))
+        bad = next((v for v in (refused, *verdicts) if v is not None and not v.ok), None)
         if bad is not None:
             failures[digest] = bad
             reused += 1
@@ -114,6 +116,11 @@ def plan(
         for items in _pack(todo, workers)
     )
     return Plan(tasks, len(layers), reused, failures)
+
+
+def under_limits(versions: Mapping[str, str], limits: Limits) -> dict[str, str]:
+    """The version under which a layer is recorded that only a limit refused: other limits know nothing of it."""
+    return {"entries": f"{versions['entries']}+{limits.key}"}
 
 
 def _pack(items: list[Item], workers: int) -> Iterable[tuple[Item, ...]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.model import Layer, Limits
-from grid.plan import MAX_SOURCES, TASK_BYTES, TASK_LAYERS, Plan, Source, plan
+from grid.plan import MAX_SOURCES, TASK_BYTES, TASK_LAYERS, Plan, Source, plan, under_limits
 from grid.registries import Access
 from grid.store import Known
 
@@ -47,6 +47,15 @@ def test_a_layer_whose_content_is_bad_is_not_read_again() -> None:
     bad = Known(False, "TarCorrupt", "no")
     result = make([(layer(1), source())], {(layer(1).digest, "packages", "2"): bad})
     assert not result.tasks and result.known_failures == {layer(1).digest: bad}
+
+
+def test_a_layer_that_a_limit_refused_is_tried_again_under_another_limit() -> None:
+    refused = Known(False, "TooManyEntries", "too many")
+    limits = Limits(dense_entries=10)
+    known = {(layer(1).digest, "entries", under_limits(VERSIONS, limits)["entries"]): refused}
+    wanted = [(layer(1), source())]
+    assert not plan(wanted, known, VERSIONS, "lake", limits).tasks
+    assert plan(wanted, known, VERSIONS, "lake", Limits(dense_entries=20)).tasks
 
 
 def test_the_same_work_has_the_same_name_whatever_the_order_it_was_listed_in() -> None:
