@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grid.testing.layers import ImageBuilder, LayerBuilder, RawManifest, write_layout
 
-_DEBIAN = {
+_DEBIAN: dict[str, str | tuple[str, str]] = {
     "base-files": "11.1+deb11u1",
     "bash": "5.1-2+b3",
     "bsdutils": ("util-linux", "1:2.36.1-8"),
@@ -31,7 +31,7 @@ _DEBIAN = {
     "tzdata": "2021a-1+deb11u4",
     "zlib1g": ("zlib", "1:1.2.11.dfsg-2"),
 }
-_ALPINE_12 = {
+_ALPINE_12: dict[str, str | tuple[str, str]] = {
     "alpine-baselayout": "3.2.0-r7",
     "apk-tools": "2.10.5-r1",
     "busybox": "1.31.1-r16",
@@ -48,7 +48,7 @@ _ALPINE_12_UPGRADED = _ALPINE_12 | {
     "musl": "1.1.24-r10",
     "zlib": "1.2.12-r0",
 }
-_ALPINE_10 = {
+_ALPINE_10: dict[str, str | tuple[str, str]] = {
     "alpine-baselayout": "3.1.2-r0",
     "apk-tools": "2.10.3-r1",
     "busybox": "1.30.1-r2",
