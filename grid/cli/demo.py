@@ -30,7 +30,7 @@ QUESTIONS = (
     ),
     (
         "Which upgrades clear the most serious findings across the estate?",
-        "select ecosystem, package, version, string_agg(distinct fixed_version, ' ') as fixed_in,\n"
+        "select ecosystem, package, version, arg_max(fixed_version, score) as worst_fixed_in,\n"
         "       count(distinct vuln_id) as problems, count(distinct digest) as images\n"
         "from vulnerabilities\n"
         "where fixed_version is not null and severity in ('critical', 'high')\n"

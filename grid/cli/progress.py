@@ -41,7 +41,7 @@ class _Display:
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
-        self._task = progress.add_task("starting", total=None, details="")
+        self._task = progress.add_task("starting workers", total=None, details="")
         self._listed = self._looked_up = self._known = 0
         self._layers = self._layers_planned = self._failed = 0
         self._bytes = self._raw = 0

@@ -87,6 +87,8 @@ def show(console: Console, result: pa.Table) -> None:
 def _cell(name: str, value: object) -> Text:
     if value is None:
         return Text("")
+    if isinstance(value, bool):
+        return Text(str(value).lower())
     if isinstance(value, float):
         return Text(f"{value:,.2f}".rstrip("0").rstrip("."))
     if isinstance(value, list):
