@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
 from grid.detectors import Detector, detectors
-from grid.errors import BlobUnknown, DigestMismatch, GridError, LayerError, LayerTruncated, WorkerLost
+from grid.errors import (
+    BlobUnknown,
+    DigestMismatch,
+    GridError,
+    LayerError,
+    LayerTruncated,
+    NetworkConnectError,
+    WorkerLost,
+)
 from grid.layers.scan import ENTRIES_VERSION, LayerFacts, scan_layer
 from grid.limiter import Limiter, LocalLimiter, RayLimiter
-from grid.plan import Item, LayerTask
+from grid.plan import Item, LayerTask, Source, under_limits
 from grid.registries import Access, Registry, connect
 from grid.store import Lake, LayerFailure
 
@@ -70,9 +79,17 @@ def _lake(uri: str) -> Lake:
     return Lake.open(uri)
 
 
+_silent: Counter[Access] = Counter()
+"""How many layers in a row a registry did not answer for, as this worker has seen it."""
+
+Work = Callable[[LayerTask], list[Outcome]]
+
+
 def run_task(task: LayerTask) -> list[Outcome]:
     """Scan the layers of a task and commit their facts: what a worker does. Never raises on a bad layer."""
     lake = _lake(task.lake)
+    for access in _silent:
+        _silent[access] = 1
     results: list[LayerFacts | LayerFailure] = []
     outcomes: list[Outcome] = []
     for item in task.items:
@@ -86,23 +103,43 @@ def run_task(task: LayerTask) -> list[Outcome]:
             results.append(LayerFailure(item.layer, error))
             seconds = time.monotonic() - started
             outcomes.append(Outcome(item.layer.digest, 0, 0, seconds, error.code, error.message))
-    lake.commit(task.task_id, results, versions(task.detectors))
+    ran = versions(task.detectors)
+    refused = [r for r in results if isinstance(r, LayerFailure) and r.error.of_limit]
+    lake.commit(task.task_id, [r for r in results if r not in refused], ran)
+    if refused:
+        lake.commit(task.task_id, refused, under_limits(ran, task.limits))
     return outcomes
 
 
 def _scan(item: Item, task: LayerTask) -> LayerFacts:
-    """Try the sources in turn; what can pass is tried again, what another source may have right goes there."""
+    """Try the sources in turn; what can pass is tried again, what another source may have right goes there.
+
+    A registry that has gone silent gets all tries for one layer, one for the next, and then one a task: otherwise
+    a sweep would wait out its patience for every layer that the registry holds.
+    """
     last: GridError | None = None
     for attempt in range(TRIES):
         retry = False
         for source in item.sources:
+            access = source.access
+            if _silent[access] > 1:
+                last = last or NetworkConnectError("the registry does not answer", where=_place(source))
+                continue
             try:
-                with _registry(source.access).open_blob(source.repository, item.layer) as chunks:
-                    return scan_layer(chunks, item.layer, _detectors(task.detectors), task.limits)
+                with _registry(access).open_blob(source.repository, item.layer) as chunks:
+                    facts = scan_layer(chunks, item.layer, _detectors(task.detectors), task.limits)
+                _silent.pop(access, None)
+                return facts
             except GridError as error:
-                last = error.at(f"{source.access.label}/{source.repository}".rstrip("/"))
+                last = error.at(_place(source))
                 if error.final:
                     raise
+                if isinstance(error, NetworkConnectError):
+                    final_try = _silent[access] or attempt + 1 == TRIES
+                    _silent[access] += bool(final_try)
+                    retry = retry or not final_try
+                    continue
+                _silent.pop(access, None)
                 retry = retry or error.retryable
                 if not (error.retryable or isinstance(error, BlobUnknown | DigestMismatch | LayerTruncated)):
                     raise
@@ -115,6 +152,10 @@ def _scan(item: Item, task: LayerTask) -> LayerFacts:
     if last is None:
         raise BlobUnknown("no source holds the layer")
     raise last
+
+
+def _place(source: Source) -> str:
+    return f"{source.access.label}/{source.repository}".rstrip("/")
 
 
 class LocalExecutor:
@@ -137,9 +178,12 @@ class RayExecutor:
     """On Ray: a cluster of its own on this machine, or the one at ``address``.
 
     A cluster that we start listens on loopback only, with token authentication on and no dashboard.
+    ``work`` is what a worker does with a task; it must be picklable.
     """
 
-    def __init__(self, address: str | None = None, *, num_cpus: int | None = None, ahead: int = 2) -> None:
+    def __init__(
+        self, address: str | None = None, *, num_cpus: int | None = None, ahead: int = 2, work: Work = run_task
+    ) -> None:
         # read by Ray when it is imported or started; a site's own setting wins
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -165,9 +209,9 @@ class RayExecutor:
                 )
             else:
                 ray.init(address=address, **quiet)
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         # Ray itself retries a task whose worker dies; the second loss is judged here
-        self._task: Any = ray.remote(run_task).options(num_cpus=1, max_retries=1)
+        self._task: Any = ray.remote(work).options(num_cpus=1, max_retries=1)
 
     def run(self, tasks: Iterable[LayerTask]) -> Iterator[Outcome]:
         """Keeps ``workers x ahead`` tasks under way and no more, however many there are."""

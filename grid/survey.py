@@ -16,7 +16,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from grid.errors import GridError, RateLimited
+from grid.errors import GridError, RateLimited, all_errors
 from grid.estate import Estate, RegistryRules
 from grid.events import Emit, ImageListed, ImageResolved, Warned
 from grid.images import chain_ids
@@ -75,6 +75,25 @@ class Listed:
     error_message: str = ""
 
 
+class Registries:
+    """The registries of one sweep, each opened once: its tokens and connections serve listing and looking up."""
+
+    def __init__(self) -> None:
+        self._open: dict[Access, Registry] = {}
+
+    def __getitem__(self, access: Access) -> Registry:
+        if access not in self._open:
+            self._open[access] = connect(access)
+        return self._open[access]
+
+    def __enter__(self) -> Registries:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for registry in self._open.values():
+            registry.close()
+
+
 def access_of(rules: RegistryRules) -> Access:
     """How a registry of the estate is reached."""
     return Access(
@@ -88,8 +107,11 @@ def access_of(rules: RegistryRules) -> Access:
     )
 
 
-def targets_of(reference: Reference, access: Access | None = None) -> list[Target]:
+def targets_of(reference: Reference, access: Access | None = None, opened: Registries | None = None) -> list[Target]:
     """The targets that one reference means: a local source without a tag means all of its images."""
+    if opened is None:
+        with Registries() as opened:
+            return targets_of(reference, access, opened)
     local = reference.transport in LOCAL_TRANSPORTS
     address = reference.path if local else reference.registry
     access = access or Access(kind=reference.transport, address=address)
@@ -97,11 +119,8 @@ def targets_of(reference: Reference, access: Access | None = None) -> list[Targe
         wanted = Target(access, reference.repository, reference.tag, reference.digest)
         if not local or reference.repository or reference.digest:
             return [wanted]
-    registry = connect(access)
-    try:
-        named = [Target(access, r, t) for r in registry.repositories() for t in registry.tags(r)]
-    finally:
-        registry.close()
+    registry = opened[access]
+    named = [Target(access, r, t) for r in registry.repositories() for t in registry.tags(r)]
     if not reference.tag:
         return named
     # a bare word is a tag without a name, or the name of a repository
@@ -109,7 +128,7 @@ def targets_of(reference: Reference, access: Access | None = None) -> list[Targe
 
 
 def list_targets(
-    estate: Estate, previous: Mapping[str, list[tuple[str, str]]], emit: Emit
+    estate: Estate, previous: Mapping[str, list[tuple[str, str]]], opened: Registries, emit: Emit
 ) -> tuple[list[Target], list[Listed]]:
     """All images of the estate, and those whose registry or repository could not be listed.
 
@@ -137,8 +156,8 @@ def list_targets(
 
     for rules in estate.registries:
         access = access_of(rules)
-        registry = connect(access)
         try:
+            registry = opened[access]
             for repository in _repositories(rules, registry):
                 try:
                     for tag in registry.tags(repository):
@@ -150,13 +169,11 @@ def list_targets(
                     failed(access, repository, error)
         except GridError as error:
             failed(access, "", error)
-        finally:
-            registry.close()
     by_address = {r.address: access_of(r) for r in estate.registries if r.kind == "docker"}
     for text in estate.images:
         reference = Reference.parse(text)
         try:
-            for target in targets_of(reference, by_address.get(reference.registry)):
+            for target in targets_of(reference, by_address.get(reference.registry), opened):
                 add(target)
         except GridError as error:
             failed(Access(kind=reference.transport, address=reference.path), "", error)
@@ -231,7 +248,7 @@ class _Resolver:
                     del self.flights[ref]
                 flight.set_result(None)
                 return None
-            resolved = registry.resolve(target.repository, ref, self.platforms)
+            resolved = self._ask(registry, target, ref)
         except BaseException as error:
             with self.lock:
                 self.flights.pop(ref, None)
@@ -240,13 +257,23 @@ class _Resolver:
             raise
         images = tuple(_known(image) for image in resolved)
         with self.lock:
-            if not any(i.status == "failed" for i in images):
+            if all(_lasts(i) for i in images):
                 self.known[ref] = images
             self.fresh += [(ref, image) for image in resolved]
             due = self._take_fresh(FLUSH_IMAGES)
         flight.set_result(images)
         self.write(due)
         return images
+
+    def _ask(self, registry: Registry, target: Target, ref: str) -> list[Image]:
+        """Resolve; a fault of the content itself is an answer too: it need not be paid for every night."""
+        try:
+            return registry.resolve(target.repository, ref, self.platforms)
+        except GridError as error:
+            if not error.final:
+                raise
+            nowhere = Platform("", "")
+            return [Image(ref, ref, nowhere, status="failed", error_code=error.code, error_message=error.message)]
 
     def _take_fresh(self, least: int) -> list[tuple[str, Image]]:
         if len(self.fresh) < least:
@@ -262,7 +289,7 @@ class _Resolver:
     def write(self, fresh: list[tuple[str, Image]]) -> None:
         """Layers first: a manifest row promises that its layers are listed."""
         # a failure of this evening may pass tomorrow: only what the content itself settles is kept
-        lasting = [(ref, i) for ref, i in fresh if i.status != "failed"]
+        lasting = [(ref, i) for ref, i in fresh if _lasts(i)]
         if not lasting:
             return
         name = hashlib.sha256("\n".join(sorted(f"{r} {i.digest}" for r, i in lasting)).encode()).hexdigest()[:32]
@@ -281,6 +308,7 @@ def survey(
     policy: str,
     lake: Lake,
     limiter: Limiter,
+    opened: Registries,
     connections: Mapping[str, int],
     emit: Emit,
     redact: Redact,
@@ -291,7 +319,6 @@ def survey(
     for index, target in enumerate(targets):
         by_access.setdefault(target.access, []).append((index, target))
     results: dict[int, Listed] = {}
-    registries: list[Registry] = []
     work: list[Callable[[], None]] = []
 
     def worker(registry: Registry, queue: Iterator[tuple[int, Target]], gate: threading.Lock) -> None:
@@ -303,9 +330,8 @@ def survey(
             results[job[0]] = resolver.look_up(registry, job[1])
 
     for access, wanted in by_access.items():
-        registries.append(connect(access))
         threads = min(connections.get(access.label, 8), len(wanted))
-        work += [partial(worker, registries[-1], iter(wanted), threading.Lock())] * threads
+        work += [partial(worker, opened[access], iter(wanted), threading.Lock())] * threads
     try:
         if work:
             with ThreadPoolExecutor(len(work), thread_name_prefix="survey") as pool:
@@ -313,9 +339,15 @@ def survey(
                     future.result()
     finally:
         resolver.finish()
-        for registry in registries:
-            registry.close()
     return [results[index] for index in sorted(results)]
+
+
+_FINAL = frozenset(kind.__name__ for kind in all_errors() if kind.final)
+
+
+def _lasts(image: Image | Resolved) -> bool:
+    """Whether what became of the image is settled by its content, and so worth keeping."""
+    return image.status != "failed" or image.error_code in _FINAL
 
 
 def _known(image: Image) -> Resolved:

@@ -20,13 +20,13 @@ from grid.detectors.redact import redact
 from grid.driver import Executor, versions
 from grid.errors import GridError
 from grid.estate import Estate
-from grid.events import Emit, LayerDone, Planned, Stage, Warned, silent
-from grid.judge import Judged, judge
+from grid.events import Emit, LayerDone, Planned, Stage, silent
+from grid.judge import Judged, judge, judge_again
 from grid.model import Layer
 from grid.plan import Plan, Source, plan
 from grid.schema import IMAGES, SWEEPS
 from grid.store import Known, Lake
-from grid.survey import Listed, Target, list_targets, survey
+from grid.survey import Listed, Registries, Target, list_targets, survey
 
 SMALLEST_COVERAGE = 0.0
 NOTE_COST = 0.01
@@ -83,28 +83,30 @@ def sweep(
     if not plan_only:
         sweep_id, started = _begin(lake, estate, kind)
 
-    emit(Stage("enumerate"))
-    unlisted: list[Listed] = []
-    if targets is None:
-        known_names = defaultdict(list)
-        for registry, repository, tag, _ in previous:
-            known_names[registry].append((repository, tag))
-        found, unlisted = list_targets(estate, known_names, emit)
-        deferred = {(r, p, t) for r, p, t, status in previous if status == "deferred"}
-        targets = sorted(found, key=lambda t: t.key not in deferred)  # stable: what was left over comes first
+    with Registries() as opened:
+        emit(Stage("enumerate"))
+        unlisted: list[Listed] = []
+        if targets is None:
+            known_names = defaultdict(list)
+            for registry, repository, tag, _ in previous:
+                known_names[registry].append((repository, tag))
+            found, unlisted = list_targets(estate, known_names, opened, emit)
+            deferred = {(r, p, t) for r, p, t, status in previous if status == "deferred"}
+            targets = sorted(found, key=lambda t: t.key not in deferred)  # stable: what was left over comes first
 
-    emit(Stage("resolve"))
-    rates = {r.name or r.address: r.images_per_hour for r in estate.registries if r.images_per_hour is not None}
-    listed = unlisted + survey(
-        targets,
-        platforms=estate.wanted_platforms,
-        policy=estate.platform_policy,
-        lake=lake,
-        limiter=executor.limiter(rates),
-        connections={r.name or r.address: r.connections for r in estate.registries},
-        emit=emit,
-        redact=redact,
-    )
+        emit(Stage("resolve"))
+        rates = {r.name or r.address: r.images_per_hour for r in estate.registries if r.images_per_hour is not None}
+        listed = unlisted + survey(
+            targets,
+            platforms=estate.wanted_platforms,
+            policy=estate.platform_policy,
+            lake=lake,
+            limiter=executor.limiter(rates),
+            opened=opened,
+            connections={r.name or r.address: r.connections for r in estate.registries},
+            emit=emit,
+            redact=redact,
+        )
 
     layers_of = _image_layers(lake, listed)
     detectors = versions(estate.detector_names)
@@ -320,9 +322,4 @@ def rematch(lake: Lake, database: Database, emit: Emit = silent) -> Judged:
         raise GridError("the lake has no finished sweep to match again", remedy="run: scangrid sweep")
     newest = max(sweeps, key=lambda row: (row["kind"] == "sweep", str(row["sweep_id"])))
     sweep_id = str(newest["sweep_id"])
-    images = lake.read("images", columns=["digest", "status", "sweep_id"], filter={"sweep_id": [sweep_id]})
-    digests = sorted({r["digest"] for r in images.to_pylist() if r["digest"] and r["status"] in ("ok", "incomplete")})
-    emit(Stage("match"))
-    if not digests:
-        emit(Warned("the sweep has no scanned image"))
-    return judge(lake, digests, None, sweep_id, database, emit)
+    return judge_again(lake, sweep_id, database, emit)

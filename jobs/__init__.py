@@ -1,0 +1,1 @@
+"""Ray job entry points, for ``ray job submit -- python -m jobs.NAME``."""

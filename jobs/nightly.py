@@ -1,6 +1,6 @@
 """Ray job: the nightly sweep of an estate on the cluster that the job runs on.
 
-    ray job submit --address http://HEAD:8265 -- python -m jobs.nightly --config /srv/estate.yaml --lake s3://bucket/lake
+ray job submit --address http://HEAD:8265 -- python -m jobs.nightly --config /srv/estate.yaml --lake s3://bucket/lake
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         "layers_scanned": done.layers_scanned,
         "layers_reused": done.layers_reused,
         "bytes_pulled": done.bytes_pulled,
-        "findings": done.judged.findings if done.judged else None,
+        "findings": done.judged.findings if done.judged and done.judged.match_id else None,
         "seconds": round(done.seconds, 1),
     }
     print(json.dumps(report))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -47,6 +48,7 @@ def _top(
 ) -> None: ...
 
 
+@cache
 def build() -> typer.Typer:
     """The whole command: ours, then whatever installed packages add."""
     for name in COMMANDS:

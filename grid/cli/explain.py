@@ -32,7 +32,6 @@ def explain(
     console = Console(highlight=False, soft_wrap=True)
     with connect(store) as con:
         found = _find(con, image)
-        why.show_image(console, found)
         layers = why.layers_of(con, found["digest"])
         packages = why.packages_of(con, layers, what)
         path = what.strip("/")
@@ -42,6 +41,7 @@ def explain(
                 f"{why.name_of(found)} has neither a package nor a path called {what!r}",
                 remedy='packages go by their name, paths as in: scangrid sql "select path from entries"',
             )
+        why.show_image(console, found)
         if steps:
             why.show_history(console, path, steps, layers)
         if packages:

@@ -21,7 +21,7 @@ def rows(lake: Lake, name: str, ignore: Iterable[str] = ()) -> list[tuple[Any, .
     """A view of the latest sweep, sorted; lists as tuples."""
     drop = {*RUN_COLUMNS, *ignore}
     with connect(lake) as con:
-        table = con.execute(f"SELECT * FROM {name}").to_arrow_table()
+        table = con.sql(f"SELECT * FROM {name}").to_arrow_table()
     kept = [n for n in table.column_names if n not in drop]
     found = [
         tuple(tuple(v) if isinstance(v, list) else v for v in row.values()) for row in table.select(kept).to_pylist()

@@ -99,8 +99,8 @@ def test_a_language_package_owned_by_the_distribution_is_listed_but_not_matched(
     run(load_estate(demo), lake, executor, database)
     query = "SELECT ecosystem, owned FROM image_packages WHERE name = 'urllib3' AND repository = 'base/debian'"
     assert ask(lake, query) == [("pypi", True)]
-    assert not ask(lake, "SELECT * FROM vulnerabilities WHERE repository = 'base/debian' AND ecosystem = 'pypi'")
-    assert ask(lake, "SELECT * FROM vulnerabilities WHERE repository = 'shop/web' AND package = 'urllib3'")
+    found = "SELECT repository FROM vulnerabilities WHERE ecosystem = 'pypi' AND package = 'urllib3'"
+    assert set(ask(lake, found)) == {("shop/web",)}
 
 
 def test_a_sweep_on_ray_and_in_this_process_give_the_same_tables(
@@ -120,7 +120,8 @@ def test_an_unchanged_image_costs_no_manifest_and_no_blob(demo: Path, tmp_path: 
     run(load_estate(demo), lake, executor, emit=seen.append)
     looked_up = [e for e in seen if isinstance(e, ImageResolved)]
     assert len(looked_up) == 12 and all(e.known for e in looked_up)
-    assert next(e for e in seen if isinstance(e, Planned)).layers == 0
+    broken = next(e for e in seen if isinstance(e, Planned))
+    assert broken.layers == 1  # the half-uploaded layer alone: a push may have mended it
 
 
 def test_the_plan_reads_no_layer(demo: Path, tmp_path: Path) -> None:
@@ -153,7 +154,10 @@ def test_a_tag_filter_and_a_repository_filter_choose(demo: Path, tmp_path: Path)
     assert [row[0] for row in ask(lake, STATUS)] == ["shop/api", "shop/web", "shop/worker"]
 
 
-def test_bad_layers_end_as_their_own_code_on_their_own_image(tmp_path: Path, executor: Executor) -> None:
+@pytest.fixture(scope="module")
+def bad_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layout with one image for each way in which a layer can be bad."""
+    folder = tmp_path_factory.mktemp("bad") / "images"
     fine = LayerBuilder().file("etc/os-release", "ID=alpine\nVERSION_ID=3.12.0\n")
     truncated = LayerBuilder().file("a", bytes(range(256)) * 4096).blob()
     wrong = LayerBuilder().file("b", bytes(range(256)) * 4096).blob()
@@ -176,12 +180,18 @@ def test_bad_layers_end_as_their_own_code_on_their_own_image(tmp_path: Path, exe
         "escape:1": ImageBuilder(LayerBuilder().file("../../etc/passwd", b"root")),
         "config:1": _with_config(fine, b"{not json"),
     }
-    write_layout(tmp_path / "images", images, without=[missing.digest])
-    blobs = tmp_path / "images" / "blobs" / "sha256"
+    write_layout(folder, images, without=[missing.digest])
+    blobs = folder / "blobs" / "sha256"
     (blobs / truncated.digest[7:]).write_bytes(truncated.data[: len(truncated.data) // 2])
     (blobs / wrong.digest[7:]).write_bytes(wrong.data[:-1] + bytes([wrong.data[-1] ^ 1]))
+    return folder
+
+
+def test_bad_layers_end_as_their_own_code_on_their_own_image(
+    bad_images: Path, tmp_path: Path, executor: Executor
+) -> None:
     lake = Lake.open(tmp_path / "lake", create=True)
-    done = run(estate_of(tmp_path / "images"), lake, executor)
+    done = run(estate_of(bad_images), lake, executor)
     codes = {row[0]: row[2:] for row in ask(lake, STATUS)}
     assert codes == {
         "fine": ("ok", None),
@@ -195,7 +205,7 @@ def test_bad_layers_end_as_their_own_code_on_their_own_image(tmp_path: Path, exe
         "config": ("failed", "ConfigInvalid"),
     }
     assert done.status == "incomplete"
-    again = run(estate_of(tmp_path / "images"), lake, executor)
+    again = run(estate_of(bad_images), lake, executor)
     assert dict(again.images) == dict(done.images)
     assert {row[0]: row[2:] for row in ask(lake, STATUS)} == codes
 
@@ -266,3 +276,15 @@ def _with_config(layer: LayerBuilder, config: bytes) -> RawManifest:
         config,
         blob.data,
     )  # fmt: skip
+
+
+def test_a_layer_that_a_limit_refused_is_scanned_once_the_limit_is_raised(tmp_path: Path) -> None:
+    layers = LayerBuilder()
+    for n in range(50):
+        layers.file(f"f{n}")
+    write_layout(tmp_path / "images", {"app:1": ImageBuilder(layers)})
+    lake = Lake.open(tmp_path / "lake", create=True)
+    small = estate_of(tmp_path / "images", "limits: {max_entries: 10}\n")
+    assert run(small, lake, LocalExecutor()).failures[0][1] == "TooManyEntries"
+    assert run(small, lake, LocalExecutor()).plan.layers == 0
+    assert dict(run(estate_of(tmp_path / "images"), lake, LocalExecutor()).images) == {"ok": 1}
