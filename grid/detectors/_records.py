@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
 from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pyarrow as pa
 
@@ -61,20 +61,39 @@ def dispatcher(wants: Sequence[Wants]) -> Callable[[str, int], list[int]]:
     return dispatch
 
 
+def contents(files: pa.RecordBatch) -> Callable[[int], memoryview]:
+    """The content of each file of a batch, as it lies there: Arrow's own scalars would copy it, twice."""
+    column = files.column("content")
+    _, ends, data = column.buffers()
+    if not len(column) or data is None:
+        return lambda i: memoryview(b"")
+    places, view = memoryview(ends).cast("B").cast("i"), memoryview(data).cast("B")  # theirs are of signed bytes
+    first = column.offset
+
+    def content(i: int) -> memoryview:
+        return view[places[first + i] : places[first + i + 1]]
+
+    return content
+
+
 def guarded(
     read: Callable[[str, bytes, Limits], Iterator[Fact | Note]],
     wants: Wants,
     path: str,
-    content: bytes,
+    content: memoryview,
     limits: Limits,
     at_most: int,
+    views: bool = False,
 ) -> Iterator[Fact | Note]:
-    """What ``read`` yields; a note instead of a record that is too large for its reader, or makes it raise."""
+    """What ``read`` yields; a note instead of a record that is too large for its reader, or makes it raise.
+
+    ``views``: the reader takes the view as it is, where others get bytes.
+    """
     if len(content) > wants.max_bytes:
         yield Note("FileTooLarge", f"{len(content)} bytes, at most {wants.max_bytes} are read", path)
         return
     try:
-        facts = read(path, content, limits)
+        facts = read(path, cast("bytes", content) if views else bytes(content), limits)
         yield from islice(facts, at_most)
         if next(facts, None) is not None:
             yield Note("TooManyFacts", f"only the first {at_most} are kept", path)

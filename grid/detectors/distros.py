@@ -16,7 +16,7 @@ from grid.detectors._records import batch
 from grid.model import Wants
 from grid.schema import DISTROS
 
-VERSION = 1
+VERSION = 2
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|\\(?P<escaped>.)|(?P<plain>[^\s'\"\\]+)")
@@ -118,13 +118,26 @@ def _release_line(text: str) -> _Said | None:
     return _Said(distro, found["version"], "", line, (found["codename"] or "").lower())
 
 
+def _suse_release(text: str) -> _Said | None:
+    """SUSE's before os-release: its name in the first line, then ``VERSION = 11`` and ``PATCHLEVEL = 4``."""
+    line = _first_line(text)
+    if "suse" not in line.lower():
+        return None
+    values = shell_assignments(re.sub(r"(?m)^[ \t]*([A-Z]+)[ \t]*=[ \t]*", r"\1=", text[:4096]))
+    version, patch = values.get("VERSION", ""), values.get("PATCHLEVEL", "0")
+    if _id_of(line) == "sles" and patch != "0":
+        version = f"{version}.{patch}"
+    return _Said(_id_of(line), version, "", line, values.get("CODENAME", "").lower())
+
+
 def _cpe(text: str) -> _Said | None:
     found = _CPE.search(text)
     if found is None:
         return None
     vendor, product, version = found[1].replace("redhat", "red hat"), found[2], found[3] or ""
     distro = _id_of(vendor) or _id_of(product)
-    return _Said(distro, "" if version in ("-", "*") else version) if distro else None
+    number = re.match(r"[0-9][0-9.]*", version)  # Red Hat 6 says 6server
+    return _Said(distro, number[0] if number else "") if distro else None
 
 
 def _apk_repositories(text: str) -> _Said | None:
@@ -149,11 +162,15 @@ _READERS: Mapping[str, Callable[[str], _Said | None]] = {
     "etc/alpine-release": _alpine_release,
     "etc/debian_version": _debian_version,
     "etc/system-release-cpe": _cpe,
+    "etc/SuSE-release": _suse_release,
     _SILENT: _apk_repositories,
 } | {
     f"etc/{name}-release": _release_line
-    for name in ("redhat", "centos", "almalinux", "rocky", "oracle", "fedora", "amazon", "system", "photon", "mariner")
-}
+    for name in (
+        "redhat", "centos", "almalinux", "rocky", "oracle", "fedora", "amazon", "amazon-linux", "system", "photon",
+        "mariner", "azurelinux",
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

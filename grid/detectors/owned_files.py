@@ -1,6 +1,7 @@
 """Which records of language packages an OS package owns: squash leaves those packages out of matching.
 
 A Debian image lists a hundred thousand files; only those that a reader of a language ecosystem would ask for are kept.
+Lists do not say what may be executed: of programs (Go, Rust …) those are kept that lie where programs do.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from grid.detectors import output_schema
-from grid.detectors._records import batch, dispatcher, guarded, union
+from grid.detectors._records import batch, contents, dispatcher, guarded, union
 from grid.ecosystems import ALL, Ecosystem
 from grid.model import Limits, Note, Wants
 from grid.schema import OWNED_FILES
 
-VERSION = 1
+VERSION = 2
 
 MAX_FILES = 5_000_000
 """Files that one list may name; only records of language packages are kept."""
+
+_PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
+"""Where OS packages put programs, and their shared libraries, which may be Rust's."""
+_PROGRAM_MARKS = (b"bin/", b"libexec/", b"cli-plugins/", b"/cni/", b"pkg/tool/", b".so")
+_WILD = re.compile(r"[*?\[]")
 
 _LIMITS = Limits()
 
@@ -47,7 +53,8 @@ class OwnedFiles:
         # What the language readers ask for decides which files are kept, so it is part of the version.
         owners = sorted(f"{e.name}:{e.version}" for e in self._owners)
         records = self._records
-        parts = (owners, sorted(records.names), sorted(records.suffixes), sorted(records.paths), sorted(records.globs))
+        kept = (records.names, records.suffixes, records.paths, records.globs)
+        parts = (owners, *map(sorted, kept), records.executables)
         return f"{VERSION}-{blake2b(repr(parts).encode(), digest_size=6).hexdigest()}"
 
     @property
@@ -62,42 +69,67 @@ class OwnedFiles:
         """A row per owned record, in the order of the files; a note row where a list cannot be read."""
         owners = self._owners
         dispatch = dispatcher([e.owns for e in owners])
-        may_hold, is_record = _prefilter(self._records), self._records.matcher()
+        sieve, is_record = _sieve(self._records), _matcher(self._records)
         rows: list[tuple[object, ...]] = []
-        contents = files.column("content")
+        content_of = contents(files)
         for i, (path, mode) in enumerate(zip(*(files.column(c).to_pylist() for c in ("path", "mode")), strict=True)):
             for which in dispatch(path, mode):
-                content = contents[i].as_py()
-                if not may_hold(content):
+                content, owner = content_of(i), owners[which]
+                if owner.owned_lines and len(content) <= owner.owns.max_bytes:
+                    content = memoryview(sieve(content))
+                if owner.owned is None or not len(content):
                     continue
-                owner = owners[which]
-                if owner.owned is None:
-                    continue
-                for found in guarded(owner.owned, owner.owns, path, content, self.limits, MAX_FILES):
+                lists = guarded(owner.owned, owner.owns, path, content, self.limits, MAX_FILES, owner.views)
+                for found in lists:
                     if isinstance(found, Note):
                         rows.append((found.path or path, None, None, found.code, found.message))
-                    elif is_record(found.path, 0):
+                    elif is_record(found.path):
                         rows.append((path, found.path, found.owner, None, None))
         return batch(rows, self.schema)
 
 
-def _prefilter(records: Wants) -> Callable[[bytes], bool]:
-    """A test of a whole list, one regular expression over its bytes, that is false only if no line can be a record.
+def _matcher(records: Wants) -> Callable[[str], bool]:
+    matches = records.matcher()
+    if not records.executables:
+        return lambda path: matches(path, 0)
+    in_folder = _PROGRAMS.search
 
-    Most lists name no record at all, and splitting them into lines is what costs.
-    """
-    tails = {name.encode() for name in records.names}
-    # Lists may give folder and file apart (apk does), so only the last component can be asked for.
-    tails |= {part.rpartition("/")[2].encode() for part in (*records.suffixes, *records.paths)}
-    if records.globs or records.every or b"" in tails:
-        return lambda content: True
-    found = re.compile(rb"(?:" + b"|".join(re.escape(t) for t in sorted(tails)) + rb")\r?(?:\n|\Z)").search
+    def is_record(path: str) -> bool:
+        # Most paths have none of these, and looking for them costs a tenth of the expression.
+        likely = "bin/" in path or ".so" in path or "libexec/" in path or "cni/" in path or "/tool/" in path
+        return matches(path, 0) or ((likely or "-plugins/" in path) and in_folder(path) is not None)
 
-    def may_hold(content: bytes) -> bool:
-        # A binary database (rpm) has no lines, and may break a name over two pages.
-        return b"\0" in content[:4096] or found(content) is not None
+    return is_record
 
-    return may_hold
+
+def _sieve(records: Wants) -> Callable[[memoryview], bytes]:
+    """What keeps those lines of a list of paths that may be records, each once: reading all of them is what costs."""
+    tails = {part.rpartition("/")[2].encode() for part in (*records.suffixes, *records.paths)}
+    tails |= {name.encode() for name in records.names}
+    marks = {_folder(glob).encode() for glob in records.globs}
+    everything = records.every or b"" in tails or b"" in marks
+    if records.executables:
+        marks.update(_PROGRAM_MARKS)
+    all_tails = tuple(sorted({*tails, *(tail + b"\r" for tail in tails)}))
+
+    def sieve(content: memoryview) -> bytes:
+        whole = bytes(content)
+        if everything:
+            return whole
+        lines = whole.split(b"\n")
+        kept = [line for line in lines if line.endswith(all_tails)]
+        for mark in sorted(marks):
+            if mark in whole:
+                kept += [line for line in lines if mark in line]
+        return b"\n".join(dict.fromkeys(kept))
+
+    return sieve
+
+
+def _folder(glob: str) -> str:
+    """A folder that every path of the glob has in it; "" if the glob does not tell."""
+    known = [part for part in glob.split("/")[:-1] if part and not _WILD.search(part)]
+    return f"{known[-1]}/" if known else ""
 
 
 DETECTOR = OwnedFiles()

@@ -8,8 +8,9 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from grid.detectors import output_schema
-from grid.detectors._records import batch, dispatcher, guarded, union
+from grid.detectors._records import batch, contents, dispatcher, guarded, union
 from grid.ecosystems import ALL, Ecosystem
+from grid.ecosystems._binary import is_executable
 from grid.model import Limits, Note, Package, Wants
 from grid.schema import PACKAGES
 
@@ -57,16 +58,21 @@ class Packages:
         """A row per package of each record, in the order of the files; a note row where a record cannot be read."""
         dispatch = dispatcher([e.wants for e in self.ecosystems])
         rows: list[tuple[object, ...]] = []
-        contents = files.column("content")
+        content = contents(files)
         for i, (path, mode) in enumerate(zip(*(files.column(c).to_pylist() for c in ("path", "mode")), strict=True)):
+            if mode & 0o111 and not is_executable(bytes(content(i)[:4])):
+                mode = 0  # a script, or any file of a layer in which all may be executed
+            first = len(rows)
             for which in dispatch(path, mode):
-                rows += self._rows(self.ecosystems[which], path, contents[i].as_py())
+                found = self._rows(self.ecosystems[which], path, content(i))
+                rows += [row for row in found if row[-1] is None or row not in rows[first:]]  # a note says it once
         return batch(rows, self.schema)
 
-    def _rows(self, ecosystem: Ecosystem, path: str, content: bytes) -> list[tuple[object, ...]]:
+    def _rows(self, ecosystem: Ecosystem, path: str, content: memoryview) -> list[tuple[object, ...]]:
         rows: list[tuple[object, ...]] = []
         seen = set()
-        for found in guarded(ecosystem.read, ecosystem.wants, path, content, self.limits, MAX_PACKAGES):
+        found_here = guarded(ecosystem.read, ecosystem.wants, path, content, self.limits, MAX_PACKAGES, ecosystem.views)
+        for found in found_here:
             if isinstance(found, Note):
                 rows.append((found.path or path, *_NO_PACKAGE, found.code, found.message))
             elif len(found.name) > _MAX_TEXT or len(found.version) > _MAX_TEXT:

@@ -59,8 +59,12 @@ class Ecosystem:
     owns: Wants = _NO_FILES
     owned: OwnerReader | None = None
     """The files that an OS package record (asked for by ``owns``) lists as its packages' own."""
+    owned_lines: bool = False
+    """Each line that ``owned`` reads is a path of its own, whatever stands around it: most are left out unread."""
     purl_type: str = ""
     """Where it differs from ``name``."""
+    views: bool = False
+    """``read`` and ``owned`` take a ``memoryview``, too: records so large that a copy would cost too much memory."""
 
 
 def language(namespace: str) -> Callable[[Distro], str | None]:
@@ -79,6 +83,24 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "apk",
         "pypi",
         "npm",
+        "rpm",
+        "alpm",
+        "maven",
+        "gem",
+        "golang",
+        "cargo",
+        "nuget",
+        "composer",
+        "hex",
+        "pub",
+        "swift",
+        "cran",
+        "hackage",
+        "julia",
+        "conda",
+        "bitnami",
+        "luarocks",
+        "otp",
     )
 )
 

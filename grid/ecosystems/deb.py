@@ -128,4 +128,5 @@ ECOSYSTEM = Ecosystem(
     system=True,
     owns=Wants(globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
     owned=owned,
+    owned_lines=True,
 )

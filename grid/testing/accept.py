@@ -191,7 +191,9 @@ def _examine(
 def _accept_package(ecosystem: Ecosystem, package: Package) -> None:
     purl = PackageURL.from_string(package.purl)
     assert purl.type == (ecosystem.purl_type or ecosystem.name), f"{package.purl} has another type"
-    assert purl.version == package.version, f"{package.purl} has another version than {package.version}"
+    epoch = purl.qualifiers.get("epoch") if isinstance(purl.qualifiers, dict) else None
+    version = f"{epoch}:{purl.version}" if epoch else purl.version  # the purl specification of rpm sets it apart
+    assert version == package.version, f"{package.purl} has another version than {package.version}"
     assert ecosystem.canonical(package.name) == ecosystem.canonical(ecosystem.canonical(package.name)), (
         f"the canonical form of {package.name} has a canonical form of its own"
     )

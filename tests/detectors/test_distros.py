@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 import pytest
 
 from grid.detectors.distros import DETECTOR, shell_assignments
@@ -82,8 +84,50 @@ def said(path: str, content: str | bytes) -> tuple[object, ...] | None:
             "Amazon Linux release 2 (Karoo)\n",
             ("amzn", "2", None, "Amazon Linux release 2 (Karoo)", "karoo"),
         ),
+        ("etc/redhat-release", "CentOS release 5.11 (Final)\n", ("centos", "5.11", None, ANY, "final")),
+        ("etc/centos-release", "CentOS Stream release 9\n", ("centos", "9", None, "CentOS Stream release 9", None)),
+        ("etc/oracle-release", "Oracle Linux Server release 8.9\n", ("ol", "8.9", None, ANY, None)),
+        ("etc/fedora-release", "Fedora release 41 (Forty One)\n", ("fedora", "41", None, ANY, "forty one")),
+        ("etc/system-release", "Amazon Linux AMI release 2018.03\n", ("amzn", "2018.03", None, ANY, None)),
+        (
+            "etc/amazon-linux-release",
+            "Amazon Linux release 2023.3.20240131 (Amazon Linux)\n",
+            ("amzn", "2023.3.20240131", None, ANY, "amazon linux"),
+        ),
+        (
+            "etc/photon-release",
+            "VMware Photon OS 4.0\nPHOTON_BUILD_NUMBER=2f5aad892\n",
+            ("photon", "4.0", None, "VMware Photon OS 4.0", None),
+        ),
+        ("etc/mariner-release", "CBL-Mariner 2.0.20231004\n", ("mariner", "2.0.20231004", None, ANY, None)),
+        (
+            "etc/azurelinux-release",
+            "Microsoft Azure Linux 3.0.20240401\n",
+            ("azurelinux", "3.0.20240401", None, ANY, None),
+        ),
+        (
+            "etc/SuSE-release",
+            "SUSE Linux Enterprise Server 11 (x86_64)\nVERSION = 11\nPATCHLEVEL = 4\n",
+            ("sles", "11.4", None, "SUSE Linux Enterprise Server 11 (x86_64)", None),
+        ),
+        (
+            "etc/SuSE-release",
+            "SUSE Linux Enterprise Server 12 (x86_64)\nVERSION = 12\nPATCHLEVEL = 0\n# deprecated\n",
+            ("sles", "12", None, "SUSE Linux Enterprise Server 12 (x86_64)", None),
+        ),
+        (
+            "etc/SuSE-release",
+            "openSUSE 13.2 (x86_64)\nVERSION = 13.2\nCODENAME = Harlequin\n",
+            ("opensuse", "13.2", None, "openSUSE 13.2 (x86_64)", "harlequin"),
+        ),
+        ("etc/SuSE-release", "Slackware 15\n", ("Unparsable",)),
         ("etc/redhat-release", "an unheard-of thing 1\n", ("Unparsable",)),
         ("etc/system-release-cpe", "cpe:/o:redhat:enterprise_linux:8::baseos\n", ("rhel", "8", None, None, None)),
+        (
+            "etc/system-release-cpe",
+            "cpe:/o:redhat:enterprise_linux:6server:ga:server\n",
+            ("rhel", "6", None, None, None),
+        ),
         ("etc/system-release-cpe", "cpe:2.3:o:amazon:amazon_linux:2\n", ("amzn", "2", None, None, None)),
         ("etc/system-release-cpe", "cpe:/o:fedoraproject:fedora:-\n", ("fedora", None, None, None, None)),
         (

@@ -15,9 +15,9 @@ SIX = "usr/lib/python3/dist-packages/six-1.16.0.egg-info"
 SAMPLES = {
     "var/lib/dpkg/info/python3-six.list": f"/.\n/usr\n/usr/lib/python3/six.py\n/{SIX}\n/{SIX}/PKG-INFO\n".encode(),
     "var/lib/dpkg/info/node-lodash:all.list": b"/.\n/usr/share/nodejs/lodash/package.json\n/usr/share/a.js\n",
-    "var/lib/dpkg/info/bash.list": b"/.\n/bin\n/bin/bash\n",
+    "var/lib/dpkg/info/base-files.list": b"/.\n/bin\n/etc/issue\n",
     "var/lib/dpkg/status.d/wheel.md5sums": b"00000000000000000000000000000000  usr/lib/wheel-1.dist-info/METADATA\n",
-    "lib/apk/db/installed": b"P:py3-six\nF:usr/lib/six-1.dist-info\nR:METADATA\nR:RECORD\n\nP:musl\nF:lib\nR:ld.so\n",
+    "lib/apk/db/installed": b"P:py3-six\nF:usr/lib/six-1.dist-info\nR:METADATA\nR:RECORD\n\nP:musl\nF:lib\nR:ld.conf\n",
 }
 
 
@@ -53,24 +53,43 @@ def test_lists_elsewhere_and_other_files_of_dpkg_are_not_asked_for() -> None:
         assert not wanted(path, 0o644)
 
 
-def test_a_list_without_records_is_never_split_into_lines() -> None:
+def test_files_where_programs_lie_are_kept_for_those_that_state_what_they_were_built_of() -> None:
+    programs = [
+        "bin/bash", "usr/bin/docker", "usr/local/sbin/agent", "usr/libexec/podman/netavark", "opt/cni/bin/bridge",
+        "usr/libexec/docker/cli-plugins/docker-compose", "usr/lib/go-1.19/pkg/tool/linux_amd64/link",
+        "usr/lib/cni/host",
+        "usr/lib/librsvg-2.so.2.50", "opt/agent/embedded/bin/agent",
+    ]  # fmt: skip
+    others = ["usr/bin", "usr/share/doc/bin", "etc/cni", "usr/lib/python3/x.so", "usr/lib/libx.soap", "etc/issue"]
+    listed = b"".join(f"/{path}\n".encode() for path in sorted(programs + others))
+    found = [row["path"] for row in rows_of({"var/lib/dpkg/info/many.list": listed})]
+    assert sorted(found) == sorted(programs)
+    apk = b"P:x\nF:usr/bin\nR:rg\nF:etc\nR:rg.conf\n"
+    assert [row["path"] for row in rows_of({"lib/apk/db/installed": apk})] == ["usr/bin/rg"]
+    readers = OwnedFiles(tuple(replace(e, wants=replace(e.wants, executables=False)) for e in ALL))
+    assert rows_of({"var/lib/dpkg/info/many.list": listed}, readers) == []
+    assert readers.version != DETECTOR.version
+
+
+def test_lines_that_can_be_no_record_never_reach_the_reader() -> None:
     def read(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
-        if content:
+        if b"issue" in content:
             raise AssertionError("asked in vain")
-        yield Note("x", "x")
+        yield Note("x", "six" if b"six.egg-info" in content.replace(b"-1.16.0", b"") else "none")
 
     detector = OwnedFiles((replace(BY_NAME["deb"], owned=read), *ALL[1:]))
-    assert rows_of({"var/lib/dpkg/info/bash.list": SAMPLES["var/lib/dpkg/info/bash.list"]}, detector) == []
-    (note,) = rows_of({"var/lib/dpkg/info/six.list": SAMPLES["var/lib/dpkg/info/python3-six.list"]}, detector)
-    assert note["note_message"] == "the reader raised AssertionError"
+    listed = SAMPLES["var/lib/dpkg/info/base-files.list"]
+    assert rows_of({"var/lib/dpkg/info/base-files.list": listed}, detector) == []
+    (note,) = rows_of({"var/lib/dpkg/info/six.list": listed + SAMPLES["var/lib/dpkg/info/python3-six.list"]}, detector)
+    assert note["note_message"] == "six"
 
 
-def test_a_binary_database_and_a_reader_with_globs_are_always_asked() -> None:
+def test_a_database_that_is_no_list_of_paths_is_always_asked() -> None:
     def read(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
         yield OwnedFile(SIX, "six")
         yield OwnedFile("opt/thing.whatever", "thing")
 
-    binary = replace(BY_NAME["deb"], owned=read)
+    binary = replace(BY_NAME["deb"], owned=read, owned_lines=False)
     files = {"var/lib/dpkg/info/six.list": b"RpmP\0\0\0"}
     assert [row["path"] for row in rows_of(files, OwnedFiles((binary, *ALL[1:])))] == [SIX]
     globbing = replace(BY_NAME["npm"], wants=Wants(globs=("opt/*.whatever",)))

@@ -73,7 +73,13 @@ def test_it_passes_the_exam_of_ecosystems(name: str) -> None:
         (Distro("almalinux", "9 beta"), None),
         (Distro("opensuse-leap", ""), None),
         (Distro("rhel", "9.4"), None),
-        (Distro("sles", "15.5"), None),
+        (Distro("sles", "15.5"), "SUSE:Linux Enterprise Server 15 SP5"),
+        (Distro("sles", "15"), "SUSE:Linux Enterprise Server 15"),
+        (Distro("sles", "16.0"), "SUSE:Linux Enterprise Server 16.0"),
+        (Distro("sles", "15 beta"), None),
+        (Distro("amzn", "2"), "Amazon Linux:2"),
+        (Distro("amzn", "2023"), "Amazon Linux:2023"),
+        (Distro("ol", "8.10"), "Oracle Linux:8"),
         (Distro("centos", "7"), None),
         (Distro("fedora", "40"), None),
         (Distro("debian", "12"), None),
@@ -118,3 +124,9 @@ def test_an_ecosystem_without_a_reader_costs_no_file() -> None:
     asked = union(e.wants for e in silent)
     assert not (asked.names or asked.paths or asked.suffixes or asked.globs or asked.every or asked.executables)
     assert dispatcher([e.wants for e in silent])("usr/bin/anything", 0o755) == []
+
+
+def test_arch_itself_has_its_trackers_namespace_and_its_offspring_none() -> None:
+    assert BY_NAME["alpm"].namespace(Distro("arch")) == "Arch Linux"
+    assert BY_NAME["alpm"].namespace(Distro("manjaro", "24", id_like=("arch",))) is None
+    assert for_osv("Arch Linux") is BY_NAME["alpm"]

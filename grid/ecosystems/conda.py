@@ -1,0 +1,25 @@
+"""Conda packages. OSV knows no conda ecosystem, so none of its advisories apply to them by name."""
+
+from __future__ import annotations
+
+from grid.ecosystems import Ecosystem
+from grid.ecosystems._conda import read
+from grid.keys.conda import key
+from grid.model import Distro, Wants
+
+
+def namespace(distro: Distro) -> str | None:
+    """None, whatever the distribution."""
+    return None
+
+
+ECOSYSTEM = Ecosystem(
+    name="conda",
+    version=2,
+    key=key,
+    namespace=namespace,
+    osv=(),
+    canonical=str.lower,
+    wants=Wants(globs=("*/conda-meta/*.json",), max_bytes=8 << 20),
+    read=read,
+)

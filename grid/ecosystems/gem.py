@@ -1,0 +1,18 @@
+"""Ruby gems: versions and names, as RubyGems.org has them."""
+
+from __future__ import annotations
+
+from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._ruby import MAX_BYTES, read
+from grid.keys.gem import key
+from grid.model import Wants
+
+ECOSYSTEM = Ecosystem(
+    name="gem",
+    version=2,
+    key=key,
+    namespace=language("RubyGems"),
+    osv=("RubyGems",),
+    wants=Wants(suffixes=(".gemspec",), max_bytes=MAX_BYTES),
+    read=read,
+)

@@ -1,0 +1,19 @@
+"""Java packages: what jars hold (``_java.py``), versions, and names as ``group:artifact``, whose case counts."""
+
+from __future__ import annotations
+
+from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._java import MAX_BYTES, SUFFIXES, read
+from grid.keys.maven import key
+from grid.model import Wants
+
+ECOSYSTEM = Ecosystem(
+    name="maven",
+    version=2,
+    key=key,
+    namespace=language("Maven"),
+    osv=("Maven",),
+    wants=Wants(suffixes=SUFFIXES, max_bytes=MAX_BYTES),
+    read=read,
+    views=True,
+)

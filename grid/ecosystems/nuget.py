@@ -1,0 +1,19 @@
+""".NET packages: versions, and names without regard to case."""
+
+from __future__ import annotations
+
+from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._dotnet import SUFFIX, read
+from grid.keys.nuget import key
+from grid.model import Wants
+
+ECOSYSTEM = Ecosystem(
+    name="nuget",
+    version=2,
+    key=key,
+    namespace=language("NuGet"),
+    osv=("NuGet",),
+    canonical=str.lower,
+    wants=Wants(suffixes=(SUFFIX,), max_bytes=4 << 20),
+    read=read,
+)

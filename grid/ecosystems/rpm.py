@@ -1,0 +1,87 @@
+"""RPM packages: versions, and which of OSV's ecosystems speaks of each distribution's packages.
+
+Sources: https://ossf.github.io/osv-schema/ for the names of ecosystems, and each distribution's os-release.
+"""
+
+from __future__ import annotations
+
+import re
+
+from grid.ecosystems import Ecosystem, _rpm
+from grid.keys.rpm import key
+from grid.model import Distro
+
+_MAJOR = {
+    "almalinux": "AlmaLinux",
+    "rocky": "Rocky Linux",
+    "azurelinux": "Azure Linux",
+    "mariner": "Azure Linux",  # its name until 2.0; the advisories have followed
+    "mageia": "Mageia",
+    "amzn": "Amazon Linux",
+    "ol": "Oracle Linux",
+}
+"""Distributions whose advisories are listed under the major number of the release.
+
+OSV has neither Amazon Linux nor Oracle Linux: these names are ours, after its manner, for their own feeds."""
+
+_RELEASE = re.compile(r"([0-9]{1,4})(?:\.[0-9.]*)?")
+_PHOTON = re.compile(r"[0-9]{1,2}\.[0-9]")
+_SERVICE_PACK = re.compile(r"(1[0-9])(?:\.([0-9]))?")
+_LEAP = re.compile(r"[0-9]{2}\.[0-9]{1,2}")
+_EULER = re.compile(r"([0-9]{2}\.[0-9]{2})(?:.*?\((LTS(?:[ -]SP[0-9]+)?)\))?")
+
+
+def namespace(distro: Distro) -> str | None:
+    """``AlmaLinux:9``, ``openSUSE:Leap 15.6``, ``openEuler:22.03-LTS-SP3`` …; None where no single one applies.
+
+    Red Hat's own advisories are listed by repository, of which a system has several, so no one ecosystem speaks
+    of all its packages, and half an answer would make an image look clean.
+    """
+    name = distro.id.lower()
+    if name in _MAJOR:
+        release = _RELEASE.fullmatch(distro.version_id)
+        return f"{_MAJOR[name]}:{release[1]}" if release else None
+    if name == "photon":
+        return f"Photon OS:{distro.version_id}" if _PHOTON.fullmatch(distro.version_id) else None
+    if name in ("sles", "sles_sap", "sled"):
+        return _enterprise(distro.version_id)
+    if name == "opensuse-tumbleweed":
+        return "openSUSE:Tumbleweed"
+    if name in ("opensuse-leap", "opensuse"):
+        return f"openSUSE:Leap {distro.version_id}" if _LEAP.fullmatch(distro.version_id) else None
+    if name == "openeuler":
+        # The service pack is told in the name only: "openEuler 22.03 (LTS-SP3)".
+        release = _EULER.search(distro.pretty_name) or _EULER.fullmatch(distro.version_id)
+        if release is None or release[1] != distro.version_id:
+            return None
+        return f"openEuler:{release[1]}" + (f"-{release[2].replace(' ', '-')}" if release[2] else "")
+    return None
+
+
+def _enterprise(version: str) -> str | None:
+    """SUSE's products of one service pack under the server's name, as the feed of SUSE's own OVAL files does it."""
+    release = _SERVICE_PACK.fullmatch(version)
+    if release is None:
+        return None
+    pack = release[2] or "0"
+    if int(release[1]) >= 16:
+        return f"SUSE:Linux Enterprise Server {release[1]}.{pack}"
+    return f"SUSE:Linux Enterprise Server {release[1]}" + (f" SP{pack}" if pack != "0" else "")
+
+
+ECOSYSTEM = Ecosystem(
+    name="rpm",
+    version=2,
+    key=key,
+    namespace=namespace,
+    osv=(
+        "AlmaLinux", "Amazon Linux", "Azure Linux", "Mageia", "Oracle Linux", "Photon OS", "Red Hat", "Rocky Linux",
+        "SUSE", "openEuler", "openSUSE",
+    ),
+    wants=_rpm.WANTS,
+    read=_rpm.read,
+    system=True,
+    owns=_rpm.OWNS,
+    owned=_rpm.owned,
+    views=True,
+)  # fmt: skip
