@@ -13,6 +13,7 @@ language's own database such as PYSEC 2, a bare CVE 3):
   NVD, GHSA, anyone; for languages GHSA, NVD, anyone, the record's own. Of several ratings of one source CVSS
   v4 goes before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
 * **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
+* **epss**: the highest score of any id of the problem; null where there is none.
 * **title, url, dates**: of records that speak of this package first, by rank.
 """
 
@@ -70,7 +71,7 @@ def batches(
         work.execute(_CASES)
         work.execute(_FIXES)
         work.execute(_RATINGS, {"severities": database.parquet("severities")})
-        work.execute(_PROBLEMS, {name: database.parquet(name) for name in ("advisories", "kev")})
+        work.execute(_PROBLEMS, {name: database.parquet(name) for name in ("advisories", "kev", "epss")})
         work.execute(_CASE_FACTS)
         work.execute(_OUTCOMES)
         facts = work.sql(_FACTS).to_arrow_table().combine_chunks()
@@ -86,7 +87,6 @@ def _widened(outcome: pa.RecordBatch, facts: pa.Table) -> pa.RecordBatch:
         "package_id": outcome["package_id"],
         "fixed_version": fixed,
         "state": pc.if_else(pc.is_valid(fixed), "fixed", _picked(facts["unfixed_state"], place)),
-        "epss": pa.nulls(outcome.num_rows, pa.float64()),
     }
     return pa.RecordBatch.from_arrays(
         [columns[f.name] if f.name in columns else _picked(facts[f.name], place).cast(f.type) for f in SCHEMA],
@@ -196,6 +196,7 @@ FROM ordered GROUP BY ALL
 _PROBLEMS = """
 CREATE TEMP TABLE problem_facts AS
 WITH exploited AS (SELECT DISTINCT cve_id FROM read_parquet($kev)),
+likely AS (SELECT cve_id, max(score) AS score FROM read_parquet($epss) GROUP BY cve_id),
 wanted AS (SELECT DISTINCT vuln_id FROM problems_in),
 members AS (
     SELECT a.*,
@@ -219,8 +220,8 @@ ids AS (
 ),
 named AS (
     SELECT problem_id, coalesce(list(id ORDER BY id) FILTER (id <> vuln_id), []) AS aliases,
-        bool_or(id IN (SELECT cve_id FROM exploited)) AS kev
-    FROM ids GROUP BY problem_id
+        bool_or(id IN (SELECT cve_id FROM exploited)) AS kev, max(likely.score) AS epss
+    FROM ids LEFT JOIN likely ON likely.cve_id = ids.id GROUP BY problem_id
 ),
 stories AS (
     SELECT problem_id,
@@ -230,7 +231,7 @@ stories AS (
         coalesce(max(modified) FILTER (speaks), max(modified)) AS modified
     FROM told GROUP BY problem_id
 )
-SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.aliases, n.kev, s.title, s.published, s.modified,
+SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.aliases, n.kev, n.epss, s.title, s.published, s.modified,
     coalesce(s.url, CASE
         WHEN p.vuln_id LIKE 'CVE-%' THEN 'https://nvd.nist.gov/vuln/detail/' || p.vuln_id
         WHEN p.vuln_id LIKE 'GHSA-%' THEN 'https://github.com/advisories/' || p.vuln_id

@@ -8,6 +8,13 @@ canonical name and version are one *target*, and rows of one problem in one pack
 All records that name a package count, as a union: where the distribution's own feed has the say about a
 problem, ``vulndb`` has already left out what others said. One rule is left for here: a row in state
 ``not_affected`` that contains the version removes every hit of that problem in that package.
+
+A row may speak of some builds only. Where any row of a name or namespace does, packages are told apart by it:
+
+* ``arches``: of these architectures. A package without one, or ``noarch``, is met by every row.
+* ``module``: of that rpm module and stream. In a namespace that has such rows, a row without a module is about
+  packages outside all modules, unless its fixed version is itself a module's build (``.module`` in the release).
+* ``flavour``: packages whose version holds ``ksplice`` or ``fips`` meet rows of that flavour, others the rest.
 """
 
 from __future__ import annotations
@@ -37,6 +44,9 @@ CANDIDATES = pa.schema(
     ]
 )
 """What is matched: distinct packages, each with the OSV ecosystem whose advisories apply (null: none do)."""
+
+_BY_BINARY = frozenset({"AlmaLinux", "Amazon Linux", "Arch Linux", "Oracle Linux", "Red Hat", "SUSE", "openSUSE"})
+"""Distributions whose advisories list the binary packages. The others list sources, whose builds all match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ def hits(con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Tabl
             targets=_table(
                 work, "SELECT target_id, namespace, name, version, key FROM targets SEMI JOIN hit USING (target_id)"
             ),
-            problems=_table(work, "SELECT * FROM problems SEMI JOIN hit USING (problem_id)"),
+            problems=_table(work, "SELECT * EXCLUDE (name_id) FROM problems SEMI JOIN hit USING (problem_id)"),
             rows=_table(work, _ROWS),
             matched=_table(work, "SELECT target_id, row_id FROM hit"),
             unparsed=_table(work, _UNPARSED),
@@ -150,7 +160,9 @@ def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _schemes(pairs: pa.Table) -> pa.Table:
-    """The (ecosystem, namespace) pairs that belong together, with ``system``.
+    """The (ecosystem, namespace) pairs that belong together, with ``system`` and ``by_source``.
+
+    The latter says by which name and version packages are matched: their own or their source's.
 
     A Debian package in an Alpine image (its dpkg came as an apk) is no package of Alpine's: a key of one scheme
     must not meet the ranges of another.
@@ -160,9 +172,12 @@ def _schemes(pairs: pa.Table) -> pa.Table:
         known = ecosystems.BY_NAME.get(pair["ecosystem"])
         ordered_by = ecosystems.for_osv(pair["namespace"])
         if known is None or ordered_by is None or known.key is ordered_by.key:
-            fitting.append(pair | {"system": known is not None and known.system})
+            system = known is not None and known.system
+            by_source = system and pair["namespace"].partition(":")[0] not in _BY_BINARY
+            fitting.append(pair | {"system": system, "by_source": by_source})
+    names, flags = ("ecosystem", "namespace"), ("system", "by_source")
     return pa.Table.from_pylist(
-        fitting, pa.schema([("ecosystem", pa.string()), ("namespace", pa.string()), ("system", pa.bool_())])
+        fitting, pa.schema([*((n, pa.string()) for n in names), *((n, pa.bool_()) for n in flags)])
     )
 
 
@@ -209,9 +224,9 @@ _PAIRS = "SELECT DISTINCT ecosystem, namespace FROM candidates WHERE namespace I
 _PACKAGES = """
 CREATE TEMP TABLE stated_packages AS
 SELECT DISTINCT
-    c.package_id, c.ecosystem, c.namespace, s.system,
-    CASE WHEN s.system THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
-    CASE WHEN s.system THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version
+    c.package_id, c.ecosystem, c.namespace, s.system, c.arch, c.modularity,
+    CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
+    CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version
 FROM candidates c JOIN schemes s USING (ecosystem, namespace)
 """
 
@@ -220,25 +235,49 @@ _NAMES = "SELECT DISTINCT ecosystem, stated FROM stated_packages"
 # Most packages of an estate have no advisory at all: dropping them here saves making keys for their versions.
 _LISTED = """
 CREATE TEMP TABLE listed AS
-SELECT row_number() OVER () AS name_id, namespace, name
-FROM (
-    SELECT namespace, name FROM read_parquet($ranges) UNION SELECT namespace, name FROM read_parquet($exact)
-) SEMI JOIN (SELECT DISTINCT namespace FROM stated_packages) USING (namespace)
+WITH spoken AS (
+    SELECT namespace, name, bool_or(arches IS NOT NULL) AS arched, bool_or(module IS NOT NULL) AS modular,
+        bool_or(flavour IS NOT NULL) AS flavoured
+    FROM read_parquet($ranges) GROUP BY namespace, name
+    UNION ALL SELECT DISTINCT namespace, name, false, false, false FROM read_parquet($exact)
+)
+SELECT row_number() OVER () AS listed_id, namespace, name, bool_or(arched) AS arched,
+    bool_or(bool_or(modular)) OVER of_namespace AS modular, bool_or(bool_or(flavoured)) OVER of_namespace AS flavoured
+FROM spoken SEMI JOIN (SELECT DISTINCT namespace FROM stated_packages) USING (namespace)
+GROUP BY namespace, name WINDOW of_namespace AS (PARTITION BY namespace)
 """
 
+# What rows may tell builds of one name apart by; '' where no row does, for most names have one kind of build.
 _TARGETS = """
+CREATE TEMP TABLE placed AS
+SELECT p.package_id, p.ecosystem, p.system, l.listed_id, p.version,
+    CASE WHEN l.arched OR l.modular OR l.flavoured THEN
+        CASE WHEN l.arched AND p.arch <> 'noarch' THEN p.arch ELSE '' END || chr(31)
+        || CASE WHEN l.modular THEN coalesce(p.modularity, '') ELSE '' END || chr(31)
+        || CASE
+            WHEN NOT l.flavoured THEN ''
+            WHEN contains(lower(p.version), 'ksplice') THEN 'ksplice'
+            WHEN contains(lower(p.version), 'fips') THEN 'fips'
+            ELSE ''
+        END
+    ELSE '' END AS build
+FROM stated_packages p JOIN canonical c USING (ecosystem, stated)
+JOIN listed l ON l.namespace = p.namespace AND l.name = c.name;
+CREATE TEMP TABLE named AS
+SELECT row_number() OVER () AS name_id, *, split_part(build, chr(31), 1) AS arch,
+    split_part(build, chr(31), 2) AS module, split_part(build, chr(31), 3) AS flavour
+FROM (SELECT DISTINCT listed_id, build FROM placed) JOIN listed USING (listed_id);
 CREATE TEMP TABLE bare_targets AS
 SELECT row_number() OVER () AS target_id, *
 FROM (
-    SELECT DISTINCT l.name_id, p.ecosystem, p.system, l.namespace, l.name, p.version
-    FROM stated_packages p JOIN canonical c USING (ecosystem, stated)
-    JOIN listed l ON l.namespace = p.namespace AND l.name = c.name
+    SELECT DISTINCT n.name_id, p.ecosystem, p.system, n.namespace, n.name, p.version
+    FROM placed p JOIN named n USING (listed_id, build)
 );
 CREATE TEMP TABLE packages AS
 SELECT p.package_id, t.target_id
-FROM stated_packages p JOIN canonical c USING (ecosystem, stated)
-JOIN bare_targets t
-    ON t.namespace = p.namespace AND t.name = c.name AND t.version = p.version AND t.ecosystem = p.ecosystem
+FROM placed p JOIN named n USING (listed_id, build)
+JOIN bare_targets t ON t.name_id = n.name_id AND t.version = p.version AND t.ecosystem = p.ecosystem;
+DROP TABLE placed
 """
 
 _VERSIONS = "SELECT DISTINCT ecosystem, version FROM bare_targets"
@@ -249,18 +288,25 @@ _KEYED = "CREATE TEMP TABLE targets AS SELECT * FROM bare_targets JOIN versions 
 # does not know is its own problem: rather an unmerged finding than none.
 _ROW = """
 CREATE TEMP TABLE bare_rows AS
-WITH names AS (SELECT DISTINCT name_id, namespace, name, ecosystem, system FROM targets),
+WITH names AS (
+    SELECT DISTINCT n.*, t.ecosystem, t.system FROM targets t JOIN named n USING (name_id)
+),
 spoken AS (
     SELECT namespace, name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected,
-        state, severity, vuln_id
+        state, severity, vuln_id, arches, module, flavour
     FROM read_parquet($ranges)
     UNION ALL
-    SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id
+    SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id,
+        NULL, NULL, NULL
     FROM read_parquet($exact)
 ),
 wanted AS (
-    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, s.* EXCLUDE (namespace, name)
+    SELECT n.name_id, n.ecosystem, n.system, s.* EXCLUDE (arches, module, flavour)
     FROM spoken s JOIN names n USING (namespace, name)
+    WHERE (s.arches IS NULL OR n.arch = '' OR list_contains(s.arches, n.arch) OR list_contains(s.arches, 'noarch'))
+        AND (NOT n.modular OR coalesce(s.module, '') = n.module
+             OR (s.module IS NULL AND contains(coalesce(s.fixed, ''), '.module')))
+        AND coalesce(s.flavour, '') = n.flavour
 ),
 groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories))
 SELECT * FROM wanted WHERE vuln_id IS NOT NULL
@@ -271,15 +317,16 @@ FROM wanted w LEFT JOIN groups g USING (advisory_id, source) WHERE w.vuln_id IS 
 
 _PROBLEMS = """
 CREATE TEMP TABLE problems AS
-SELECT row_number() OVER (ORDER BY namespace, vuln_id, name) AS problem_id, namespace, name, vuln_id, system
-FROM (SELECT DISTINCT namespace, name, vuln_id, system FROM bare_rows)
+SELECT row_number() OVER (ORDER BY namespace, vuln_id, name, name_id) AS problem_id, namespace, name, vuln_id, system,
+    name_id
+FROM (SELECT DISTINCT namespace, name, vuln_id, system, name_id FROM bare_rows)
 """
 
 _NUMBERED = """
 CREATE TEMP TABLE rows AS
 SELECT row_number() OVER () AS row_id, p.problem_id, b.name_id, b.ecosystem, b.advisory_id, b.source, b.lo, b.hi,
     b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity
-FROM bare_rows b JOIN problems p USING (namespace, name, vuln_id, system)
+FROM bare_rows b JOIN problems p USING (name_id, vuln_id, system)
 """
 
 _MATCHED = """

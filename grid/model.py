@@ -170,6 +170,8 @@ class Distro:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
+    """What an image runs on, as an index names it."""
+
     os: str
     arch: str
     variant: str = ""
@@ -237,6 +239,7 @@ LOCAL_TRANSPORTS = ("oci", "oci-archive", "docker-archive")
 
 
 def is_digest(text: str) -> bool:
+    """Whether the text is a sha256 or sha512 digest as registries write them."""
     return _DIGEST.fullmatch(text) is not None
 
 

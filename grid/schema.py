@@ -26,6 +26,8 @@ TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A column: its name, type and what it means."""
+
     name: str
     type: pa.DataType
     doc: str
@@ -34,6 +36,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A table: its columns, its order and whose commit makes its rows count."""
+
     name: str
     doc: str
     columns: tuple[Column, ...]

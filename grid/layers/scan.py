@@ -160,7 +160,7 @@ def _listing_tables(listing: Listing) -> dict[str, pa.Table]:
 
 
 def _implied(paths: pa.ChunkedArray, dirs: pa.ChunkedArray) -> pa.Array:
-    """Directories that entries lie in and that have no entry of their own: there, links of lower layers are followed."""
+    """Directories that entries lie in and that have no entry of their own: there, links below are followed."""
     named = set(dirs.to_pylist())
     lost: set[str] = set()
     for parent in {path.rpartition("/")[0] for path in paths.to_pylist()}:
