@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from grid.database import Database, FeedState
 from grid.ecosystems import ALL
-from grid.schema import ADVISORIES, DATABASE_SCHEMA_VERSION, EXACT, KEV, RANGES, SEVERITIES
+from grid.schema import ADVISORIES, DATABASE_SCHEMA_VERSION, EOL, EPSS, EXACT, KEV, RANGES, SEVERITIES
 from vulndb.feed import Record
 from vulndb.feeds.kev import entries as kev_entries
 from vulndb.feeds.osv import advisory
@@ -79,6 +79,8 @@ def build(
                 (EXACT, _spoken("exact", [c.name for c in EXACT.columns])),
                 (SEVERITIES, _SEVERITIES),
                 (KEV, _KEV),
+                (EPSS, _EPSS),
+                (EOL, _EOL),
             ):
                 order = ", ".join(dict.fromkeys((*table.sort_by, *_TIES.get(table.name, ()))))
                 files[table.name] = write_table(folder, table, _stream(con, f"{query} ORDER BY {order}"))
@@ -134,9 +136,11 @@ def build_sample(root: Path) -> Path:
 
 _TIES = {
     "advisories": ("source", "vuln_id"),
-    "ranges": ("hi", "advisory_id", "source", "vuln_id"),
+    "ranges": ("hi", "advisory_id", "source", "vuln_id", "arches", "module", "flavour"),
     "exact": ("advisory_id", "source", "vuln_id"),
     "severities": ("advisory_id", "source", "label", "score", "vector"),
+    "epss": ("date DESC", "score"),
+    "eol": ("eol", "codename"),
 }
 """Beyond ``Table.sort_by``: equal feeds make equal files."""
 
@@ -154,6 +158,7 @@ _ADVISORIES = """
 _SEVERITIES = """
     SELECT DISTINCT p.vuln_id, r.advisory_id, r.rater AS source, r.label, r.score, r.vector
     FROM ratings r JOIN about p USING (advisory_id, source)
+    WHERE p.vuln_id IN (SELECT a.vuln_id FROM about a SEMI JOIN records USING (advisory_id, source))
 """
 
 _KEV = """
@@ -161,6 +166,10 @@ _KEV = """
            min(title) AS title
     FROM kev GROUP BY cve_id
 """
+
+_EPSS = "SELECT DISTINCT ON (cve_id) cve_id, score, percentile, date FROM epss"  # + ORDER BY cve_id, date DESC
+
+_EOL = "SELECT DISTINCT ON (distro_id, version) * FROM eol"
 
 
 def _spoken(table: str, columns: Sequence[str]) -> str:

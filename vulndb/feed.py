@@ -6,7 +6,7 @@ that tests parse folders of files. A new feed is one file in ``feeds/`` and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,12 @@ class Affected:
     """Of ``grid.schema.FINDINGS.state``; "" = ``fixed`` where the range has a fixed version, else ``affected``."""
     severity: str | None = None
     """The distribution's own rating of this package, one of our labels."""
+    arches: tuple[str, ...] = ()
+    """The architectures whose builds it speaks of; () for all."""
+    module: str | None = None
+    """The rpm module, ``name:stream``, whose builds it speaks of."""
+    flavour: str | None = None
+    """``ksplice`` or ``fips``: it speaks of these builds only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,37 @@ class Exploited:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What a list of ratings says of one problem; it speaks of no package."""
+
+    id: str
+    ratings: tuple[Rating, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How likely a CVE is to be exploited, as EPSS sees it. Both numbers are from 0 to 1."""
+
+    cve_id: str
+    score: float
+    percentile: float
+    date: str
+    """YYYY-MM-DD."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfLife:
+    """When a release of a distribution ends; the fields are the columns of ``grid.schema.EOL``."""
+
+    distro_id: str
+    version: str
+    codename: str | None
+    eol: str | None
+    extended_eol: str | None
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Part of a feed that was not understood: counted, and said in the manifest's notes."""
 
@@ -98,7 +135,9 @@ class Skipped:
     count: int = 1
 
 
-Record = Advisory | Exploited | Skipped
+Statement = Advisory | Exploited | Rated | Scored | EndOfLife
+"""What is counted as an entry of its feed."""
+Record = Statement | Skipped
 
 # --- progress ------------------------------------------------------------------------------------
 
@@ -239,6 +278,7 @@ class Feed(Protocol):
     """Raise it when ``parse`` changes what it yields: the next update builds again."""
     verdicts: bool
     """It speaks for its namespaces: for a package and problem it names, other feeds' rows there are dropped."""
+    # A feed with ``default = False`` is fetched only when named, and from then on.
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
         """Bring the files up to date. ``ecosystems`` names extra ones that the user asked for.
@@ -354,3 +394,23 @@ def strings(value: object, limit: int = 100_000) -> tuple[str, ...]:
 def mapping(value: object) -> Mapping[str, Any]:
     """A JSON object, or an empty one where there is something else."""
     return value if isinstance(value, dict) else {}
+
+
+def keep_only(workspace: Workspace, urls: Iterable[str]) -> None:
+    """Forget the files of all other URLs: for feeds whose URLs carry a date or a hash."""
+    kept = set(urls)
+    for url in [url for url in workspace.files if url not in kept]:
+        del workspace.files[url]
+        workspace.path(url).unlink(missing_ok=True)
+    for url in [url for url in workspace.failures if url not in kept]:
+        del workspace.failures[url]
+
+
+def fetch_some(
+    workspace: Workspace, transport: Transport, sources: Sequence[Source], check: Callable[[Path], None]
+) -> None:
+    """``fetch_all`` for a feed of files none of which must be there; that there is not even one is a failure."""
+    outcomes = [fetch_one(workspace, transport, replace(source, optional=True), check) for source in sources]
+    if not workspace.files and not workspace.failures:
+        workspace.failures[sources[0].url] = f"{sources[0].url} does not exist"
+    finish(workspace, "new" in outcomes, sum(o in ("new", "unchanged") for o in outcomes))

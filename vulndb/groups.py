@@ -15,8 +15,9 @@ _CVE = re.compile(r"CVE-(\d{4})-(\d{4,})", re.IGNORECASE)
 _WRAPPED = re.compile(r"[A-Za-z]+-(CVE-\d{4}-\d{4,})", re.IGNORECASE)
 _DISTRIBUTIONS = frozenset(
     {
-        "AlmaLinux", "Alpaquita", "Alpine", "Azure Linux", "BellSoft Hardened Containers", "Chainguard", "Debian",
-        "Echo", "Mageia", "MinimOS", "Photon OS", "Red Hat", "Rocky Linux", "SUSE", "Ubuntu", "Wolfi", "openEuler",
+        "AlmaLinux", "Alpaquita", "Alpine", "Amazon Linux", "Arch Linux", "Azure Linux",
+        "BellSoft Hardened Containers", "Chainguard", "Debian", "Echo", "Fedora", "Mageia", "MinimOS", "Oracle Linux",
+        "Photon OS", "Red Hat", "Rocky Linux", "SUSE", "Ubuntu", "Wolfi", "openEuler",
         "openSUSE",
     }
 )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from grid.ecosystems import Ecosystem, for_osv
 from grid.errors import VersionInvalid
 from grid.keys import successor
-from grid.schema import EXACT, KEV, RANGES, TIME
-from vulndb.feed import Advisory, Affected, Exploited, Record, Skipped
-from vulndb.groups import Groups, named
+from grid.schema import EOL, EPSS, EXACT, KEV, RANGES, TIME
+from vulndb.feed import Advisory, Affected, Exploited, Rated, Rating, Record, Scored, Skipped
+from vulndb.groups import Groups, named, problem_id
 from vulndb.ranges import Span, spans
 from vulndb.ratings import complete
 
@@ -39,6 +39,8 @@ STAGED: dict[str, pa.Schema] = {
     ),
     "verdicts": pa.schema([("namespace", _TEXT), ("name", _TEXT), ("advisory_id", _TEXT), ("source", _TEXT)]),
     "kev": pa.schema([(c.name, c.type) for c in KEV.columns]),
+    "epss": pa.schema([(c.name, c.type) for c in EPSS.columns]),
+    "eol": pa.schema([(c.name, c.type) for c in EOL.columns]),
 }  # fmt: skip
 _FLUSH = 20_000
 
@@ -119,25 +121,36 @@ class Stage:
         """Stage one record of the feed ``source``; ``verdicts`` as in ``Feed.verdicts``."""
         if isinstance(record, Skipped):
             self.notes[f"{source}: {record.reason}"] += record.count
-        elif isinstance(record, Exploited):
-            self.advisories[source] += 1
-            self._put("kev", *asdict(record).values())
-        else:
-            self._advisory(source, record, verdicts)
-
-    def _advisory(self, source: str, advisory: Advisory, verdicts: bool) -> None:
-        if not advisory.affected:
+            return
+        if isinstance(record, Advisory):
+            if record.affected:
+                self.advisories[source] += 1
+                self._advisory(source, record, verdicts)
             return
         self.advisories[source] += 1
+        if isinstance(record, Rated):
+            self._put("problems", record.id, source, problem_id(record.id))
+            self._ratings(record.id, source, record.ratings)
+        elif isinstance(record, Exploited):
+            self._put("kev", *astuple(record))
+        elif isinstance(record, Scored):
+            self._put("epss", *astuple(record))
+        else:
+            self._put("eol", *astuple(record))
+
+    def _ratings(self, name: str, source: str, ratings: Iterable[Rating]) -> None:
+        for rating in dict.fromkeys(ratings):
+            if (whole := complete(rating)) is not None:
+                self._put("ratings", name, source, whole.source, whole.label, whole.score, whole.vector)
+
+    def _advisory(self, source: str, advisory: Advisory, verdicts: bool) -> None:
         name = advisory.id
         self._put("records", name, source, advisory.title, advisory.published, advisory.modified, advisory.url)
         problems, equals = named(advisory)
         for problem in problems:
             self._put("problems", name, source, problem)
         self.groups.equal(problems[0], equals)
-        for rating in dict.fromkeys(advisory.ratings):
-            if (whole := complete(rating)) is not None:
-                self._put("ratings", name, source, whole.source, whole.label, whole.score, whole.vector)
+        self._ratings(name, source, advisory.ratings)
         for affected in advisory.affected:
             ecosystem = _ecosystem(affected.namespace)
             canonical = ecosystem.canonical(affected.name) if ecosystem else affected.name
@@ -190,7 +203,8 @@ class Stage:
     def _range(self, name: str, source: str, package: str, affected: Affected, span: Span, fixed: str | None) -> None:
         self._put(
             "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
-            span.last_affected, _state(affected, fixed), affected.severity,
+            span.last_affected, _state(affected, fixed), affected.severity, list(affected.arches) or None,
+            affected.module, affected.flavour,
         )  # fmt: skip
 
     def _exact(

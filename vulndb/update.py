@@ -13,13 +13,12 @@ from grid.errors import DatabaseError, DatabaseInvalid, DatabaseMissing, FeedUna
 from grid.events import Emit, Stage, Warned, silent
 from vulndb.build import build, inputs_of
 from vulndb.feed import (
-    Advisory,
-    Exploited,
     Feed,
     FeedFetched,
     FeedParsed,
     FileState,
     Record,
+    Skipped,
     Transport,
     Unchanged,
     Workspace,
@@ -52,7 +51,8 @@ def update(
 ) -> Updated:
     """Bring the database under ``root`` up to date.
 
-    ``only`` names the feeds to fetch; the others are built from what was fetched last. ``ecosystems`` are
+    ``only`` names the feeds to fetch; the others are built from what was fetched last. Without it, all are but
+    those that are made to be asked for, until they are. ``ecosystems`` are
     further OSV ecosystems; they are fetched by later updates, too. A feed that cannot be fetched keeps its
     last good state, and the manifest says so. Raises DatabaseBusy, UsageError (an unknown feed or ecosystem),
     FeedUnavailable (nothing at all could be had), FeedInvalid.
@@ -66,7 +66,8 @@ def update(
         previous = _previous(root)
         workspaces = {feed.name: Workspace.open(root / "workspace" / feed.name, emit) for feed in feeds}
         for feed in feeds:
-            if not only or feed.name in only:
+            held = bool(workspaces[feed.name].files)
+            if feed.name in only or (not only and (held or getattr(feed, "default", True))):
                 emit(Stage(f"fetch {feed.name}"))
                 _fetch(feed, workspaces[feed.name], transport, ecosystems if feed.name == "osv" else (), emit)
         if not any(workspace.files for workspace in workspaces.values()):
@@ -122,7 +123,7 @@ def _parse(feeds: Sequence[Feed], workspaces: dict[str, Workspace], emit: Emit) 
     for feed in feeds:
         count = 0
         for record in feed.parse(workspaces[feed.name]):
-            if isinstance(record, Advisory | Exploited):
+            if not isinstance(record, Skipped):
                 count += 1
                 if count % _TICK == 0:
                     emit(FeedParsed(feed.name, count))

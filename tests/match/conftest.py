@@ -24,7 +24,8 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tables: dict[str, list[dict]] = {t: [] for t in ("advisories", "ranges", "exact", "severities", "kev")}
+        names = ("advisories", "ranges", "exact", "severities", "kev", "epss")
+        self.tables: dict[str, list[dict]] = {name: [] for name in names}
         self.packages: list[dict] = []
 
     def advisory(
@@ -51,6 +52,9 @@ class World:
         state: str | None = None,
         severity: str | None = None,
         vuln_id: str | None = None,
+        arches: list[str] | None = None,
+        module: str | None = None,
+        flavour: str | None = None,
     ) -> None:
         key = for_osv(namespace).key
         self.tables["ranges"].append(
@@ -67,6 +71,9 @@ class World:
                 "state": state or ("fixed" if fixed else "affected"),
                 "severity": severity,
                 "vuln_id": vuln_id,
+                "arches": arches,
+                "module": module,
+                "flavour": flavour,
             }
         )
 
@@ -112,6 +119,8 @@ class World:
         source_version: str | None = None,
         ecosystem: str | None = None,
         package_id: int | None = None,
+        arch: str | None = None,
+        modularity: str | None = None,
     ) -> int:
         number = len(self.packages) + 1 if package_id is None else package_id
         self.packages.append(
@@ -122,6 +131,8 @@ class World:
                 "version": version,
                 "source_name": source,
                 "source_version": source_version,
+                "arch": arch,
+                "modularity": modularity,
                 "namespace": namespace,
             }
         )

@@ -101,7 +101,7 @@ def hostile(database: Database) -> Iterator[tuple[str, list[Member]]]:
     renamed = tarfile.TarInfo("manifest.json")
     renamed.size = len(name)
     yield "hostile version", [*summed(renamed, name), *good[2:]]
-    newer = good[0][1].replace(b'"schema_version": 1', b'"schema_version": 2')
+    newer = good[0][1].replace(b'"schema_version": 2', b'"schema_version": 3')
     info = tarfile.TarInfo("manifest.json")
     info.size = len(newer)
     yield "newer schema", [*summed(info, newer), *good[2:]]

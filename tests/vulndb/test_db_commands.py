@@ -72,7 +72,7 @@ def test_mistakes_are_errors_with_a_remedy(root: Path, tmp_path: Path) -> None:
         run("status", "--db", tmp_path / "none")
     for arguments in (
         ("update", "--mirror", "/no/such/folder", "--db", tmp_path / "x"),
-        ("update", "--mirror", tmp_path, "--only", "nvd", "--db", tmp_path / "x"),
+        ("update", "--mirror", tmp_path, "--only", "nosuch", "--db", tmp_path / "x"),
         ("status", "--format", "yaml", "--db", root),
     ):
         with pytest.raises(UsageError) as raised:

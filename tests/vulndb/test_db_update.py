@@ -20,7 +20,7 @@ import pytest
 
 from grid.database import Database, open_database
 from grid.errors import DatabaseMissing, FeedUnavailable, UsageError
-from vulndb.feeds import alpine, debian, kev, osv
+from vulndb.feeds import BY_NAME, alpine, debian, kev, osv
 from vulndb.fetch import HttpTransport
 from vulndb.update import Updated, update
 
@@ -28,6 +28,10 @@ from vulndb.update import Updated, update
 def run(root: Path, mirror: str | Path, **more: Any) -> Updated:
     with HttpTransport(str(mirror), sleep=lambda seconds: None, attempts=2) as transport:
         return update(root, transport, **more)
+
+
+FOUR = tuple(BY_NAME[name] for name in ("osv", "alpine", "debian", "kev"))
+"""The feeds that ``small`` has files of."""
 
 
 def place(url: str) -> str:
@@ -101,7 +105,7 @@ def test_the_real_mirror_as_a_folder_and_over_http(mirror: Path, feed_server: An
 
 def test_every_feed_meets_in_one_database(feed_server: Any, tmp_path: Path) -> None:
     feed_server.files |= small()
-    done = run(tmp_path, feed_server.url)
+    done = run(tmp_path, feed_server.url, feeds=FOUR)
     assert done.warnings == ()
     assert [(f.name, f.status, f.advisories) for f in done.database.manifest.feeds] == [
         ("osv", "ok", 2), ("alpine", "ok", 1), ("debian", "ok", 1), ("kev", "ok", 1),
@@ -113,13 +117,13 @@ def test_every_feed_meets_in_one_database(feed_server: Any, tmp_path: Path) -> N
 
 def test_a_failed_feed_keeps_its_last_good_state(feed_server: Any, tmp_path: Path) -> None:
     feed_server.files |= small()
-    first = run(tmp_path, feed_server.url)
+    first = run(tmp_path, feed_server.url, feeds=FOUR)
     feed_server.files[place(osv.url("PyPI"))] = zipped(
         record("PYSEC-1", "PyPI", "p", "3", aliases=["CVE-2020-0001"]), record("PYSEC-2", "PyPI", "q", "1")
     )
     feed_server.files[place(debian.URL)] = b"<html>maintenance</html>"
     del feed_server.files[place(kev.URL)]
-    second = run(tmp_path, feed_server.url)
+    second = run(tmp_path, feed_server.url, feeds=FOUR)
     assert second.rebuilt and len(second.warnings) == 2
     states = {f.name: f for f in second.database.manifest.feeds}
     assert [states[n].status for n in ("osv", "alpine", "debian", "kev")] == ["ok", "ok", "stale", "stale"]
@@ -128,7 +132,7 @@ def test_a_failed_feed_keeps_its_last_good_state(feed_server: Any, tmp_path: Pat
     assert states["osv"].advisories == 3
 
     feed_server.files |= small()
-    third = run(tmp_path, feed_server.url)
+    third = run(tmp_path, feed_server.url, feeds=FOUR)
     assert third.warnings == () and all(f.status == "ok" for f in third.database.manifest.feeds)
 
 
@@ -141,26 +145,26 @@ def test_nothing_to_be_had_is_unavailable_and_builds_nothing(feed_server: Any, t
 
 def test_only_the_named_feed_is_fetched_and_the_others_are_kept(feed_server: Any, tmp_path: Path) -> None:
     feed_server.files |= small()
-    run(tmp_path, feed_server.url)
+    run(tmp_path, feed_server.url, feeds=FOUR)
     feed_server.counted()
-    done = run(tmp_path, feed_server.url, only=["kev"])
+    done = run(tmp_path, feed_server.url, only=["kev"], feeds=FOUR)
     assert feed_server.counted() == {place(kev.URL): 1}
     assert counts(done.database)["ranges"] == 2
-    with pytest.raises(UsageError, match="no feed 'nvd'"):
-        run(tmp_path, feed_server.url, only=["nvd"])
+    with pytest.raises(UsageError, match="no feed 'nosuch'"):
+        run(tmp_path, feed_server.url, only=["nosuch"], feeds=FOUR)
 
 
 def test_a_further_ecosystem_is_fetched_from_then_on(feed_server: Any, tmp_path: Path) -> None:
     feed_server.files |= small()
-    feed_server.files[place(osv.url("SwiftURL"))] = zipped(record("X-1", "SwiftURL", "p", "2"))
-    done = run(tmp_path, feed_server.url, ecosystems=["SwiftURL"])
-    assert any("SwiftURL" in note for note in done.database.manifest.notes)
+    feed_server.files[place(osv.url("opam"))] = zipped(record("X-1", "opam", "p", "2"))
+    done = run(tmp_path, feed_server.url, feeds=FOUR, ecosystems=["opam"])
+    assert any("opam" in note for note in done.database.manifest.notes)
     feed_server.counted()
-    assert not run(tmp_path, feed_server.url).rebuilt
-    assert feed_server.counted()[place(osv.url("SwiftURL"))] == 1
+    assert not run(tmp_path, feed_server.url, feeds=FOUR).rebuilt
+    assert feed_server.counted()[place(osv.url("opam"))] == 1
     with pytest.raises(UsageError, match="no ecosystem 'Nonsense'"):
-        run(tmp_path, feed_server.url, ecosystems=["Nonsense"])
-    assert run(tmp_path, feed_server.url).warnings == ()
+        run(tmp_path, feed_server.url, feeds=FOUR, ecosystems=["Nonsense"])
+    assert run(tmp_path, feed_server.url, feeds=FOUR).warnings == ()
 
 
 def test_a_feed_that_collapses_is_told(feed_server: Any, tmp_path: Path) -> None:

@@ -13,6 +13,18 @@ FEEDS: tuple[Feed, ...] = tuple(
         "alpine",
         "debian",
         "kev",
+        "epss",
+        "nvd",
+        "eol",
+        "wolfi",
+        "chainguard",
+        "ubuntu",
+        "amazon",
+        "oracle",
+        "suse",
+        "azure",
+        "photon",
+        "arch",
     )
 )
 

@@ -77,14 +77,19 @@ def records(document: object) -> Iterator[Record]:
     packages = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(release, str) or not _RELEASE.fullmatch(release) or not isinstance(packages, list | None):
         raise FeedInvalid("not a secdb file: it lacks 'distroversion' or 'packages'")
-    for entry in packages or ():
+    yield from fixed_in(f"Alpine:{release}", packages or ())
+
+
+def fixed_in(namespace: str, packages: Sequence[object]) -> Iterator[Record]:
+    """The advisories of a secdb's ``packages``."""
+    for entry in packages:
         package = entry.get("pkg") if isinstance(entry, dict) else None
         name = package.get("name") if isinstance(package, dict) else None
         fixes = package.get("secfixes") if isinstance(package, dict) else None
         if not isinstance(name, str) or not isinstance(fixes, dict | None):
             yield Skipped("packages not understood")
             continue
-        yield from _package(f"Alpine:{release}", name, fixes or {})
+        yield from _package(namespace, name, fixes or {})
 
 
 def _package(namespace: str, name: str, fixes: dict[str, object]) -> Iterator[Record]:
@@ -100,8 +105,14 @@ def _package(namespace: str, name: str, fixes: dict[str, object]) -> Iterator[Re
         yield Advisory(
             id=one,
             affected=(Affected(namespace, name, ranges=_ranges(versions)),),
-            url=f"https://security.alpinelinux.org/vuln/{one}",
+            url=_page(namespace, one),
         )
+
+
+def _page(namespace: str, name: str) -> str | None:
+    if namespace.startswith("Alpine:"):
+        return f"https://security.alpinelinux.org/vuln/{name}"
+    return f"https://images.chainguard.dev/security/{name}" if name.startswith(("CVE-", "CGA-", "GHSA-")) else None
 
 
 def _ranges(versions: list[str]) -> tuple[Range, ...]:

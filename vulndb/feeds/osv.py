@@ -7,8 +7,10 @@ each, so from one zip only what concerns its own ecosystem is taken. By default 
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -44,6 +46,8 @@ MAX_RECORD = 32 * MIB
 MAX_RECORDS = 5_000_000
 MAX_TOTAL = 64 * 1024 * MIB
 """Uncompressed bytes of a whole zip."""
+_ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Oracle Linux"})
+"""Namespaces of ours that are named in OSV's manner, but that OSV does not have."""
 _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
 _RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
@@ -61,11 +65,11 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 1
+    version = 2
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        wanted = {url(name): Source(url(name), MAX_ZIP, optional=True) for name in BY_OSV}
+        wanted = {url(name): Source(url(name), MAX_ZIP, optional=True) for name in BY_OSV if name not in _ELSEWHERE}
         wanted |= {known: Source(known, MAX_ZIP) for known in workspace.files if known not in wanted}
         for name in ecosystems:
             wanted[url(name)] = Source(url(name), MAX_ZIP)
@@ -138,6 +142,10 @@ def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | 
         if isinstance(entries, list | None) else []  # fmt: skip
     if not affected:
         return None
+    if name.startswith("UBUNTU-"):
+        affected.extend(_without_pro(affected))
+    if found := _MODULE.search(str(record.get("summary"))):
+        affected = [_of_module(one, found["module"]) for one in affected]
     upstream = strings(record.get("upstream"))
     if name.startswith(_RELATED_IS_UPSTREAM) and not upstream:
         upstream = strings(record.get("related"))
@@ -152,6 +160,36 @@ def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | 
         url=_link(name, record.get("references")),
         ratings=tuple(_ratings(name, record)),
     )
+
+
+_PRO = re.compile(r"Ubuntu:Pro:(\d\d\.\d\d(?::LTS)?)")
+_MODULE = re.compile(
+    r"(?:^|[\s:])(?P<module>\w[\w.+-]*:[\w.+-]+)(?:/\S+)?"
+    r"(?: (?:security|bug fix|enhancement|metadata)\b|$)"
+)
+"""In the titles of AlmaLinux and Rocky: ``Moderate: mariadb:10.3 security, bug fix, and enhancement update``,
+``new module: ruby:3.0``, ``Important: httpd:2.4/mod_http2 security update``."""
+
+
+def _without_pro(affected: Sequence[Affected]) -> Iterator[Affected]:
+    """A package that Ubuntu fixes for subscribers only stays affected for all others, up to that fix.
+
+    The record says nothing of the release itself then. What other channels fix (FIPS, real-time) says
+    nothing about it either.
+    """
+    said = {(one.namespace, one.name) for one in affected}
+    for one in affected:
+        if (found := _PRO.fullmatch(one.namespace)) and (f"Ubuntu:{found[1]}", one.name) not in said:
+            ranges = tuple(replace(each, unreleased=True) for each in one.ranges)
+            yield replace(one, namespace=f"Ubuntu:{found[1]}", ranges=ranges, versions=() if ranges else one.versions)
+
+
+def _of_module(affected: Affected, module: str) -> Affected:
+    """The same, said of a module's builds if its fixed versions are such builds."""
+    fixed = [version for each in affected.ranges for kind, version in each.events if kind == "fixed"]
+    if not affected.namespace.startswith(("AlmaLinux", "Rocky Linux", "Red Hat")):
+        return affected
+    return replace(affected, module=module) if any(".module" in version for version in fixed) else affected
 
 
 def _affected(entry: Mapping[str, Any], ecosystem: str | None) -> Affected | None:

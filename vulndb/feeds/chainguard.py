@@ -1,0 +1,7 @@
+"""Chainguard's secdb: one JSON file, as Wolfi's."""
+
+from __future__ import annotations
+
+from vulndb.feeds.wolfi import SecdbFeed
+
+FEED = SecdbFeed("chainguard", "Chainguard", "https://packages.cgr.dev/chainguard/security.json")

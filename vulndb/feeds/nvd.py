@@ -1,0 +1,79 @@
+"""The NVD's ratings: one JSON file a year, of which only CVSS is read.
+
+Format: https://nvd.nist.gov/vuln/data-feeds (``nvdcve-2.0-YEAR.json.gz``), ``{"vulnerabilities": [{"cve":
+{"id", "vulnStatus", "metrics": {"cvssMetricV31": [{"source", "type", "cvssData": {"vectorString",
+"baseScore"}}]}}}]}``. What the NVD itself rated is of source ``nvd``; what it passes on from the CVE's
+publisher or from CISA is ``cna``, and only said of a CVE that the NVD did not rate in that CVSS version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from grid.errors import FeedInvalid
+from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, Transport, Workspace, fetch_some, mapping
+from vulndb.groups import is_cve
+from vulndb.streams import inflated, items
+
+FIRST = 2002
+"""Earlier CVEs stand in this year's file."""
+_MAX = 512 * MIB
+_MAX_INFLATED = 4096 * MIB
+_OWN = "nvd@nist.gov"
+
+
+def url(year: int) -> str:
+    """Where a year's CVEs are."""
+    return f"https://nvd.nist.gov/feeds/json/cve/2.0/nvdcve-2.0-{year}.json.gz"
+
+
+class NvdFeed:
+    """See ``vulndb.feed.Feed``."""
+
+    name = "nvd"
+    version = 1
+    verdicts = False
+
+    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
+        years = range(datetime.now(UTC).year, FIRST - 1, -1)
+        fetch_some(workspace, transport, [Source(url(year), _MAX) for year in years], check)
+
+    def parse(self, workspace: Workspace) -> Iterator[Record]:
+        for _, path in workspace.present():
+            yield from records(path)
+
+
+def records(path: Path) -> Iterator[Record]:
+    """The ratings of one file; CVEs that nobody rated and rejected ones are left out. Raises FeedInvalid."""
+    with inflated(path, _MAX_INFLATED) as stream:
+        for item in items(stream, "vulnerabilities"):
+            cve = mapping(mapping(item).get("cve"))
+            name = cve.get("id")
+            if not isinstance(name, str) or not is_cve(name):
+                yield Skipped("entries not understood")
+            elif cve.get("vulnStatus") != "Rejected" and (found := tuple(_ratings(mapping(cve.get("metrics"))))):
+                yield Rated(name.upper(), found)
+
+
+def _ratings(metrics: Mapping[str, Any]) -> Iterator[Rating]:
+    for kind, listed in metrics.items():
+        rows = [mapping(row) for row in listed] if isinstance(listed, list) else []
+        own = [row for row in rows if row.get("source") == _OWN]
+        for row in own or rows:
+            data = mapping(row.get("cvssData"))
+            vector, score = data.get("vectorString"), data.get("baseScore")
+            if kind.startswith("cvssMetric") and isinstance(vector, str):
+                number = float(score) if isinstance(score, int | float) and 0 <= score <= 10 else None
+                yield Rating("nvd" if own else "cna", vector=vector, score=number)
+
+
+def check(path: Path) -> None:
+    """Raises FeedInvalid unless the whole file can be read and holds ratings."""
+    if not sum(isinstance(record, Rated) for record in records(path)):
+        raise FeedInvalid(f"{path.name} holds no rating")
+
+
+FEED = NvdFeed()
