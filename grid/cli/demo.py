@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -93,9 +94,10 @@ def demo(
             tables.show(console, query(con, statement))
     console.print(f"\nThe demo took {time.monotonic() - started:.0f} s. [bold]Try next:[/]")
     home, layout = folder / "lake", folder / "images"
+    me = "scangrid" if shutil.which("scangrid") else sys.argv[0]  # a newcomer's venv is not on the PATH
     for line in (
-        f'scangrid sql --lake {home} "select * from vulnerabilities where kev"',
-        f"scangrid explain --lake {home} shop/edge:3.1 busybox",
-        f"SCANGRID_DB={folder / 'db'} scangrid scan --lake {home} oci:{layout}:shop/web:2.1",
+        f'{me} sql --lake {home} "select * from vulnerabilities where kev"',
+        f"{me} explain --lake {home} shop/edge:3.1 busybox",
+        f"SCANGRID_DB={folder / 'db'} {me} scan --lake {home} oci:{layout}:shop/web:2.1",
     ):
         console.print(f"  [cyan]{line}[/]", soft_wrap=True)
