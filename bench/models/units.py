@@ -1,0 +1,60 @@
+"""Small things that run often: version keys, and the secrets detector on plain text."""
+
+from __future__ import annotations
+
+import random
+
+from bench.images import planted
+from bench.models import Outcome, Work, clock, median, one_core
+from grid.detectors import detectors
+from grid.ecosystems import ALL
+from grid.testing import files_batch
+
+MB = 1_000_000
+
+
+def measure(work: Work) -> Outcome:
+    """``what``: ``keys`` or ``secrets``."""
+    one_core()
+    return _keys(work) if work["what"] == "keys" else _secrets(work)
+
+
+def _keys(work: Work) -> Outcome:
+    versions = work["versions"]
+    rng = random.Random(1)  # noqa: S311 - the same in every run
+    figures, ordered = {}, 0
+    for ecosystem in ALL:
+        made = [f"{rng.randrange(30)}.{rng.randrange(100)}.{rng.randrange(100)}" for _ in range(versions)]
+        with clock() as told:
+            keys = [ecosystem.key(version) for version in made]
+        figures[ecosystem.name] = versions / told.cpu
+        by_key = [version for _, version in sorted(zip(keys, made, strict=True))]
+        ordered += by_key == sorted(made, key=lambda v: ([int(part) for part in v.split(".")], v))
+    slowest = min(figures, key=lambda name: figures[name])
+    return Outcome(
+        counts={"ecosystems": len(figures), "in_order": ordered},
+        wanted={"ecosystems": len(ALL), "in_order": len(ALL)},
+        figures={"slowest": figures[slowest]},
+        notes=["version keys a second: " + ", ".join(f"{name} {rate:,.0f}" for name, rate in figures.items())],
+    )
+
+
+def _secrets(work: Work) -> Outcome:
+    (detector,) = detectors(["secrets"])
+    dice = random.Random(2)  # noqa: S311 - the same in every run
+    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz_.", k=dice.randrange(2, 12))) for _ in range(5000)]
+    rows = [(f"f{n}.txt", (" ".join(dice.choices(words, k=4000))).encode()) for n in range(work["files"])]
+    size = sum(len(content) for _, content in rows)
+    batch = files_batch([*rows, *((path, text.encode()) for path, text in planted().items())])
+    detector.detect(files_batch([("warm", b"nothing")]))
+    times, found = [], set()
+    for _ in range(work["turns"]):
+        with clock() as told:
+            facts = detector.detect(batch)
+        times.append(told.cpu)
+        found = set(facts.column("path").to_pylist())
+    return Outcome(
+        counts={"files_with_secrets": len(found)},
+        wanted={"files_with_secrets": len(planted())},
+        figures={"rate": size / MB / median(times), "mb": size / MB},
+    )
