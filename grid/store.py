@@ -55,6 +55,8 @@ Filter = Mapping[str, object]
 TABLES: dict[str, Table] = {table.name: table for table in LAKE_TABLES}
 MARK = "scangrid.json"
 VIEWS = "scangrid.duckdb"
+VIEWS_MARK = ".views"
+"""Names the views that ``scangrid.duckdb`` holds: writing them again costs more than a small scan."""
 SCHEMA = "~schema.parquet"
 """Sorts last: DuckDB estimates how many rows a table has from its first file, and a wrong estimate ruins its plans."""
 ROW_GROUP = 128 * 1024
@@ -173,6 +175,15 @@ class Lake:
         if marks.num_rows:
             self._publish(LAYER_SCANS, commit_id, marks)
         return commit_id
+
+    def published_views(self) -> str | None:
+        """The mark of the views that are published; None if there are none."""
+        views, mark = (posixpath.join(self.root, name) for name in (VIEWS, VIEWS_MARK))
+        with _reported(self.location):
+            if any(i.type != pafs.FileType.File for i in self.fs.get_file_info([views, mark])):
+                return None
+            with self.fs.open_input_file(mark) as file:
+                return bytes(file.read()).decode("ascii", "replace")
 
     def put(self, name: str, content: bytes) -> None:
         """Publish a file in the lake's root atomically (``scangrid.duckdb``)."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import glob
 import graphlib
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from grid.counting import NEWEST, RUNS
 from grid.ecosystems import ALL
 from grid.errors import LakeInvalid, QueryInvalid
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
-from grid.store import TABLES, VIEWS, Lake
+from grid.store import TABLES, VIEWS, VIEWS_MARK, Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ def publish(lake: Lake) -> None:
 
     The lake's place is written into it, so publish again after moving the lake (every command does).
     """
+    statements = repr(sorted(_statements(lake).items()))
+    mark = hashlib.sha256(f"{duckdb.__version__}\n{statements}".encode()).hexdigest()
+    if lake.published_views() == mark:
+        return
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
         path = Path(folder, VIEWS)
         con = duckdb.connect(str(path), config=_config(lake))
@@ -72,6 +77,7 @@ def publish(lake: Lake) -> None:
         finally:
             con.close()
         lake.put(VIEWS, path.read_bytes())
+        lake.put(VIEWS_MARK, mark.encode())
 
 
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:

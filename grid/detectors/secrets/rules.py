@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import os
 import random
 import re
 import string
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal, TypeVar
 
+from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -214,6 +218,20 @@ def load_rules(sources: tuple[Source, ...]) -> RuleSet:
 
 
 def _parse(name: str, text: bytes) -> Any:
+    """The file's data; kept as JSON in the user's cache, for our YAML parser takes longer than a small scan."""
+    kept = user_cache_path("scangrid") / f"rules-{hashlib.sha256(text).hexdigest()[:24]}.json"
+    with suppress(OSError, ValueError):
+        return json.loads(kept.read_bytes())
+    data = _read_yaml(name, text)
+    with suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is no error
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_name(f".{kept.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(data))
+        fresh.replace(kept)
+    return data
+
+
+def _read_yaml(name: str, text: bytes) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
