@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Protocol
 
 from grid.detectors import Detector, detectors
@@ -193,6 +194,7 @@ class RayExecutor:
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         import ray
 
+        _see_environment()
         self._ray: Any = ray
         self._ahead = ahead
         self._started = not ray.is_initialized()
@@ -260,3 +262,13 @@ class RayExecutor:
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
+
+
+def _see_environment() -> None:
+    """Ray reads these settings once, when it is first imported: somebody may have done so before us."""
+    with suppress(ImportError, AttributeError):
+        from ray._private import ray_constants
+
+        if os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "0":
+            ray_constants.ENABLE_RAY_CLUSTER = False
+        import_module("ray._raylet").Config.initialize("")

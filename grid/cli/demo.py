@@ -94,7 +94,8 @@ def demo(
             tables.show(console, query(con, statement))
     console.print(f"\nThe demo took {time.monotonic() - started:.0f} s. [bold]Try next:[/]")
     home, layout = folder / "lake", folder / "images"
-    me = "scangrid" if shutil.which("scangrid") else sys.argv[0]  # a newcomer's venv is not on the PATH
+    here = Path(sys.argv[0])  # a newcomer's virtual environment is not on the PATH
+    me = "scangrid" if shutil.which("scangrid") or here.name != "scangrid" else str(here)
     for line in (
         f'{me} sql --lake {home} "select * from vulnerabilities where kev"',
         f"{me} explain --lake {home} shop/edge:3.1 busybox",
