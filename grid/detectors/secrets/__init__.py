@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from grid.detectors import output_schema
 from grid.detectors.secrets.confirming import Finding, confirm, is_text, lines
-from grid.detectors.secrets.nominate import Nominator
+from grid.detectors.secrets.nominate import Nominators
 from grid.detectors.secrets.rules import RuleSet, Source, builtin_sources, digest, load_rules
 from grid.detectors.secrets.sitekey import fingerprint
 from grid.detectors.secrets.values import redact
@@ -106,9 +106,9 @@ _builtin = lru_cache(maxsize=1)(builtin_sources)
 
 
 @lru_cache(maxsize=4)
-def _engine(sources: tuple[Source, ...]) -> tuple[RuleSet, Nominator]:
+def _engine(sources: tuple[Source, ...]) -> tuple[RuleSet, Nominators]:
     rules = load_rules(sources)
-    return rules, Nominator(rules.rules[: rules.nominated])
+    return rules, Nominators(rules.rules[: rules.nominated])
 
 
 def _named(rules: RuleSet, paths: pa.Array) -> list[int]:
@@ -133,10 +133,10 @@ def _joined(content: pa.Array) -> tuple[memoryview, NDArray[np.int64]]:
 
 
 def _candidates(
-    data: memoryview, offsets: NDArray[np.int64], nominator: Nominator, named: list[int]
+    data: memoryview, offsets: NDArray[np.int64], nominator: Nominators, named: list[int]
 ) -> list[tuple[int, memoryview, NDArray[np.int64], NDArray[np.int64]]]:
     """(row, content, rule indices, ends within the content) of every row that is worth a look, in the order of rows."""
-    rules, ends = nominator.scan(data)
+    rules, ends = nominator.scan_rows(data, offsets)
     at = np.searchsorted(offsets, ends - 1, side="right") - 1
     cuts = np.flatnonzero(np.diff(at)) + 1  # ends come in ascending order, so rows do
     groups = {
