@@ -21,16 +21,6 @@ from grid.errors import GridError
 
 EXIT_FINDINGS, EXIT_USAGE, EXIT_INCOMPLETE = 1, 2, 3
 
-app = typer.Typer(
-    name="scangrid",
-    help="Scan whole estates of container images, each layer once, into Parquet tables that answer SQL.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `scangrid demo`: it needs no registry, no network and no database.",
-)
-
 COMMANDS = ("scan", "sweep", "sql", "explain", "registry", "demo")
 
 
@@ -40,7 +30,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _top(
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
@@ -49,19 +38,36 @@ def _top(
 
 
 @cache
-def build() -> typer.Typer:
-    """The whole command: ours, then whatever installed packages add."""
+def build(wanted: str = "") -> typer.Typer:
+    """The command: all of it (ours, and what installed packages add), or only the part that is ``wanted``.
+
+    What a scan does not need, it does not import: that would take as long as scanning a small image.
+    """
+    app = typer.Typer(
+        name="scangrid",
+        help="Scan whole estates of container images, each layer once, into Parquet tables that answer SQL.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Start with `scangrid demo`: it needs no registry, no network and no database.",
+    )
+    app.callback()(_top)
+    added = {point.name: point for point in entry_points(group="scangrid.commands")}
+    everything = wanted not in COMMANDS and wanted not in added
     for name in COMMANDS:
-        import_module(f"grid.cli.{name}").add(app)
-    for point in entry_points(group="scangrid.commands"):
-        app.add_typer(point.load(), name=point.name)
+        if everything or name == wanted:
+            import_module(f"grid.cli.{name}").add(app)
+    for name, point in added.items():
+        if everything or name == wanted:
+            app.add_typer(point.load(), name=name)
     return app
 
 
 def main() -> None:
     """Run the command: a user's mistake is one clear line and exit code 2, never a traceback."""
     try:
-        build()()
+        build(*sys.argv[1:2])()
     except GridError as error:
         fail(error)
         sys.exit(EXIT_INCOMPLETE if error.retryable else EXIT_USAGE)
