@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from grid.errors import ReferenceInvalid
 
@@ -312,9 +312,6 @@ class Reference:
     def target(self) -> str:
         """What to ask the registry for: the digest if there is one, else the tag."""
         return self.digest or self.tag
-
-    def pinned(self, digest: str) -> Reference:
-        return replace(self, digest=digest)
 
     def __str__(self) -> str:
         if self.transport != "docker":
