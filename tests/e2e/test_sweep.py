@@ -288,3 +288,16 @@ def test_a_layer_that_a_limit_refused_is_scanned_once_the_limit_is_raised(tmp_pa
     assert run(small, lake, LocalExecutor()).failures[0][1] == "TooManyEntries"
     assert run(small, lake, LocalExecutor()).plan.layers == 0
     assert dict(run(estate_of(tmp_path / "images"), lake, LocalExecutor()).images) == {"ok": 1}
+
+
+def test_a_distribution_without_advisories_is_told_from_one_that_is_clean(tmp_path: Path, database: Database) -> None:
+    def alpine(version: str) -> ImageBuilder:
+        layer = LayerBuilder().file("etc/os-release", f"ID=alpine\nVERSION_ID={version}.0\n")
+        return ImageBuilder(layer.file("lib/apk/db/installed", "P:nothing\nV:1-r0\nA:x86_64\no:nothing\n\n"))
+
+    bare = ImageBuilder(LayerBuilder().file("bin/tool", b"x"))
+    write_layout(tmp_path / "images", {"known:1": alpine("3.12"), "new:1": alpine("3.99"), "bare:1": bare})
+    lake = Lake.open(tmp_path / "lake", create=True)
+    run(estate_of(tmp_path / "images"), lake, LocalExecutor(), database)
+    found = ask(lake, "SELECT repository, vulnerabilities, os_matched FROM image_summary ORDER BY 1")
+    assert found == [("bare", 0, None), ("known", 0, True), ("new", 0, False)]

@@ -165,6 +165,20 @@ def test_a_layer_that_comes_twice_counts_once_and_undoes_what_hid_it_in_between(
         ]  # fmt: skip
 
 
+def test_a_package_whose_owner_is_gone_is_its_own_again_from_that_layer_on(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    fill(lake)
+    lake.write("hidden", "h5", table("hidden", [
+        {"chain_id": chain(["base", "app"]), "squash_id": "q", "layer_digest": digest("base"), "path": METADATA,
+         "reason": "unowned", "by": "x"},
+    ]))  # fmt: skip
+    with connect(lake) as con:
+        query = "SELECT tag, owned FROM image_packages WHERE name = 'x' AND tag IN ('base', 'v1')"
+        assert rows(con, query) == [("base", True), ("v1", False)]
+        found = rows(con, "SELECT DISTINCT tag FROM vulnerabilities WHERE package = 'x' AND tag IN ('base', 'v1')")
+        assert found == [("v1",)]
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
