@@ -98,7 +98,7 @@ def demo(
     me = "scangrid" if shutil.which("scangrid") or here.name != "scangrid" else str(here)
     for line in (
         f'{me} sql --lake {home} "select * from vulnerabilities where kev"',
-        f"{me} explain --lake {home} shop/edge:3.1 busybox",
+        f"SCANGRID_DB={folder / 'db'} {me} explain --lake {home} shop/edge:3.1 busybox",
         f"SCANGRID_DB={folder / 'db'} {me} scan --lake {home} oci:{layout}:shop/web:2.1",
     ):
         console.print(f"  [cyan]{line}[/]", soft_wrap=True)
