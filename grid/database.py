@@ -5,10 +5,12 @@
     ROOT/current                       text: the id of the version in use, replaced atomically
     ROOT/versions/<id>/manifest.json   written last: a version without it does not exist
     ROOT/versions/<id>/<table>.parquet one file for each of ``grid.schema.DATABASE_TABLES``
+    ROOT/checked                       text: when an update last found the version in use up to date
     ROOT/workspace, ROOT/lock          the writer's own: fetched feeds, and one writer at a time
 
 A version is never modified. A reader resolves ``current`` once, with ``open_database``, and from then on
-opens files by the path of that version; the writer keeps the version before the current one for it.
+opens files by the path of that version; the writer keeps the version before the current one for it, and as many
+older ones as the site asks for (``scangrid db update --keep``), which ``open_database`` opens by id or by date.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from grid.schema import DATABASE_SCHEMA_VERSION, DATABASE_TABLES
 
 ENVIRONMENT = "SCANGRID_DB"
 CURRENT = "current"
+CHECKED = "checked"
 VERSIONS = "versions"
 MANIFEST = "manifest.json"
 STALE_AFTER = timedelta(days=7)
@@ -156,6 +159,8 @@ class Database:
 
     path: Path
     manifest: Manifest
+    checked_at: datetime | None = field(default=None, compare=False)
+    """When an update last found that this is still what the feeds say; None if none has since it was built."""
 
     @property
     def version(self) -> str:
@@ -171,8 +176,9 @@ class Database:
         return self.manifest.tables[table].rows
 
     def age(self, now: datetime | None = None) -> timedelta:
-        """Since it was built; never negative."""
-        return max((now or datetime.now(UTC)) - self.manifest.built_at, timedelta())
+        """Since it was known to be what the feeds say: built, or found unchanged. Never negative."""
+        known = max(self.manifest.built_at, self.checked_at or self.manifest.built_at)
+        return max((now or datetime.now(UTC)) - known, timedelta())
 
     def outdated_keys(self, current: Mapping[str, int]) -> tuple[str, ...]:
         """The ecosystems whose keys this version encodes in another way than ``current`` key versions do.
@@ -208,12 +214,12 @@ class Database:
 def check_schema(table: str, schema: pa.Schema) -> None:
     """Every column of the contract must be there with its type; more columns are welcome."""
     wanted = next(t for t in DATABASE_TABLES if t.name == table).arrow
-    for field in wanted:
-        index = schema.get_field_index(field.name)
+    for column in wanted:
+        index = schema.get_field_index(column.name)
         if index < 0:
-            raise DatabaseInvalid(f"table {table!r} has no column {field.name!r}")
-        if schema.field(index).type != field.type:
-            raise DatabaseInvalid(f"column {table}.{field.name} is {schema.field(index).type}, expected {field.type}")
+            raise DatabaseInvalid(f"table {table!r} has no column {column.name!r}")
+        if schema.field(index).type != column.type:
+            raise DatabaseInvalid(f"column {table}.{column.name} is {schema.field(index).type}, expected {column.type}")
 
 
 def default_root() -> Path:
@@ -253,22 +259,58 @@ def open_version(path: Path) -> Database:
     return database
 
 
-def open_database(root: Path | None = None) -> Database:
-    """The version in use. Raises DatabaseMissing where there is none, DatabaseInvalid where it is damaged.
+def open_database(root: Path | None = None, *, version: str | None = None, as_of: datetime | None = None) -> Database:
+    """The version in use, or the kept one with the id ``version``, or the newest kept one built by ``as_of``.
 
-    ``root`` is ``default_root()`` if not given. What is returned stays readable while updates go on, until
-    the second update after this call.
+    ``root`` is ``default_root()`` if not given. Raises DatabaseMissing where there is none, DatabaseInvalid where it
+    is damaged. What is returned stays readable while updates go on, until the second update after this call.
     """
     root = default_root() if root is None else root
-    version = current_version(root)
-    if version is None:
+    if version is not None or as_of is not None:
+        return _open_kept(root, version, as_of)
+    current = current_version(root)
+    if current is None:
         raise DatabaseMissing(f"there is no vulnerability database in {root}")
     for _ in range(3):  # two updates between reading the pointer and the folder would take the folder away
         try:
-            return open_version(root / VERSIONS / version)
+            return replace(open_version(root / VERSIONS / current), checked_at=_checked(root, current))
         except DatabaseInvalid:
             again = current_version(root)
-            if again is None or again == version:
+            if again is None or again == current:
                 raise
-            version = again
-    return open_version(root / VERSIONS / version)
+            current = again
+    return open_version(root / VERSIONS / current)
+
+
+def kept_versions(root: Path | None = None) -> list[Database]:
+    """Every whole version under ``root``, the newest built first; what another scangrid wrote is left out."""
+    root = default_root() if root is None else root
+    found = []
+    for path in (root / VERSIONS).glob("[!.]*"):
+        try:
+            found.append(replace(open_version(path), checked_at=_checked(root, path.name)))
+        except DatabaseInvalid:
+            continue
+    return sorted(found, key=lambda database: (database.manifest.built_at, database.version), reverse=True)
+
+
+def _open_kept(root: Path, version: str | None, as_of: datetime | None) -> Database:
+    kept = kept_versions(root)
+    for database in kept:
+        if version in (None, database.version) and (as_of is None or database.manifest.built_at <= as_of):
+            return database
+    what = f"no version {version!r}" if version is not None else f"no version built by {as_of:%Y-%m-%d %H:%M}"
+    raise DatabaseMissing(
+        f"the database in {root} has {what} any more, or never had",
+        remedy="`scangrid db list` shows the kept versions; `scangrid db update --keep N` keeps more from now on",
+    )
+
+
+def _checked(root: Path, version: str) -> datetime | None:
+    """The date in ``ROOT/checked``, if it speaks of this version: a hint, so whatever is wrong with it is None."""
+    try:
+        told, _, moment = (root / CHECKED).read_text("utf-8", "replace").strip().partition(" ")
+        found = datetime.fromisoformat(moment) if told == version else None
+    except (OSError, ValueError):
+        return None
+    return found if found is not None and found.tzinfo is not None else None

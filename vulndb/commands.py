@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from grid.database import STALE_AFTER, Database, default_root, open_database
+from grid.database import STALE_AFTER, Database, current_version, default_root, kept_versions, open_database
 from grid.ecosystems import BY_NAME, BY_OSV
 from grid.errors import UsageError
 from grid.events import Event, Stage, Warned
@@ -71,12 +71,15 @@ def update(
         list[str] | None,
         typer.Option(metavar="NAME", help="A further OSV ecosystem (Maven, Go, …), from now on. Repeatable."),
     ] = None,
+    keep: Annotated[
+        int | None, typer.Option(metavar="N", help="Keep N versions from now on, for `as of` questions (at least 2).")
+    ] = None,
     root: Root = None,
 ) -> None:
     """Fetch the feeds and build the database, if anything has changed."""
     console = _console()
     with _watched(console) as emit, HttpTransport(mirror) as transport:
-        done = run_update(_root(root), transport, only=only or (), ecosystems=ecosystem or (), emit=emit)
+        done = run_update(_root(root), transport, only=only or (), ecosystems=ecosystem or (), keep=keep, emit=emit)
     database = done.database
     word = "built" if done.rebuilt else "unchanged"
     console.print(
@@ -114,6 +117,34 @@ def status(
         console.print(f"[dim]note: {escape(note)}[/]")
     for warning in _warnings(database):
         console.print(f"[yellow]warning: {escape(warning)}[/]")
+
+
+@app.command("list", epilog="Example: scangrid db list")
+def list_command(
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table or json.")] = "table",
+    root: Root = None,
+) -> None:
+    """Show the versions that are kept, newest first."""
+    place = _root(root)
+    current = current_version(place)
+    versions = kept_versions(place)
+    if _format(format) == "json":
+        typer.echo(json.dumps([_version(database, current) for database in versions]))
+        return
+    if not versions:
+        open_database(place)  # says that there is none, or what is wrong with it
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for name in ("version", "built", "advisories", "ranges", "size", ""):
+        table.add_column(name, justify="right" if name in ("advisories", "ranges", "size") else "left", overflow="fold")
+    for database in versions:
+        table.add_row(
+            escape(database.version), f"{database.manifest.built_at:%Y-%m-%d %H:%M} UTC",
+            f"{database.rows('advisories'):,}", f"{database.rows('ranges') + database.rows('exact'):,}",
+            f"{sum(file.bytes for file in database.manifest.tables.values()) / 1e6:.1f} MB",
+            "in use" if database.version == current else "",
+        )  # fmt: skip
+    console.print(table)
 
 
 @app.command(epilog="Example: scangrid db search CVE-2022-37434 --ecosystem Debian")
@@ -183,6 +214,18 @@ def import_command(
         f"imported {escape(database.version)}: {database.rows('advisories'):,} advisories, "
         f"built {_ago(database.age())} ago"
     )
+
+
+def _version(database: Database, current: str | None) -> dict[str, object]:
+    manifest = database.manifest
+    return {
+        "version": manifest.version,
+        "built_at": manifest.built_at.isoformat(),
+        "current": manifest.version == current,
+        "rows": {name: file.rows for name, file in manifest.tables.items()},
+        "bytes": sum(file.bytes for file in manifest.tables.values()),
+        "path": str(database.path),
+    }
 
 
 # --- helpers -------------------------------------------------------------------------------------

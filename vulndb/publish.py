@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grid.database import (
+    CHECKED,
     CURRENT,
     MANIFEST,
     VERSIONS,
@@ -26,11 +27,13 @@ from grid.database import (
     current_version,
     open_version,
 )
-from grid.errors import DatabaseBusy, DatabaseInvalid
+from grid.errors import DatabaseBusy, DatabaseInvalid, UsageError
 from grid.schema import DATABASE_SCHEMA_VERSION, DATABASE_TABLES, Table
 
 KEPT = 2
-"""Versions: the current one, and the one before it for readers that opened it."""
+"""Versions, at least: the current one, and the one before it for readers that opened it."""
+KEEP = "keep"
+"""``ROOT/keep``: how many versions the site wants kept."""
 ROW_GROUP = 32_768
 _TEMPORARY = ".tmp-"
 
@@ -182,13 +185,36 @@ def _previous(root: Path) -> str | None:
         return None
 
 
+def kept(root: Path) -> int:
+    """How many versions are kept under ``root``."""
+    try:
+        return max(KEPT, int((root / KEEP).read_text("utf-8", "replace")))
+    except (OSError, ValueError):
+        return KEPT
+
+
+def keep(root: Path, versions: int) -> None:
+    """Keep so many versions from now on; the caller holds ``locked(root)``. Raises UsageError below KEPT."""
+    if versions < KEPT:
+        raise UsageError(
+            f"{versions} versions cannot be kept", remedy=f"at least {KEPT}: one in use, and the one before for readers"
+        )
+    if versions != kept(root):
+        write_durably(root / KEEP, f"{versions}\n".encode())
+
+
 def _prune(root: Path, keep: set[str]) -> None:
-    """Remove old versions: ``keep`` and, while fewer than KEPT, the newest others stay."""
+    """Remove old versions: ``keep`` and, while fewer than ``kept(root)``, the newest others stay."""
     others = sorted((p.name for p in (root / VERSIONS).iterdir() if p.name not in keep), reverse=True)
-    for name in others[max(0, KEPT - len(keep)) :]:
+    for name in others[max(0, kept(root) - len(keep)) :]:
         doomed = root / VERSIONS / name
         (doomed / MANIFEST).unlink(missing_ok=True)  # first: half a version must not look whole
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+def mark_checked(root: Path, version: str) -> None:
+    """Note that ``version`` is what the feeds say as of now."""
+    write_durably(root / CHECKED, f"{version} {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -24,7 +24,8 @@ from vulndb.feed import (
     Workspace,
 )
 from vulndb.feeds import FEEDS
-from vulndb.publish import locked
+from vulndb.publish import keep as keep_versions
+from vulndb.publish import locked, mark_checked
 
 COLLAPSED = 0.5
 """A feed with less than this share of the advisories it had before is worth a warning."""
@@ -46,6 +47,7 @@ def update(
     *,
     only: Sequence[str] = (),
     ecosystems: Sequence[str] = (),
+    keep: int | None = None,
     feeds: Sequence[Feed] = FEEDS,
     emit: Emit = silent,
 ) -> Updated:
@@ -53,7 +55,8 @@ def update(
 
     ``only`` names the feeds to fetch; the others are built from what was fetched last. Without it, all are but
     those that are made to be asked for, until they are. ``ecosystems`` are
-    further OSV ecosystems; they are fetched by later updates, too. A feed that cannot be fetched keeps its
+    further OSV ecosystems; they are fetched by later updates, too. ``keep`` is how many versions are kept from
+    now on. A feed that cannot be fetched keeps its
     last good state, and the manifest says so. Raises DatabaseBusy, UsageError (an unknown feed or ecosystem),
     FeedUnavailable (nothing at all could be had), FeedInvalid.
     """
@@ -63,6 +66,8 @@ def update(
             f"there is no feed {min(unknown)!r}", remedy=f"the feeds are {', '.join(f.name for f in feeds)}"
         )
     with locked(root):
+        if keep is not None:
+            keep_versions(root, keep)
         previous = _previous(root)
         workspaces = {feed.name: Workspace.open(root / "workspace" / feed.name, emit) for feed in feeds}
         for feed in feeds:
@@ -81,6 +86,7 @@ def update(
             ((feed.name, feed.version) for feed in feeds),
         )
         if previous is not None and previous.manifest.inputs == inputs:
+            mark_checked(root, previous.version)
             _warn(warnings, emit)
             return Updated(previous, False, tuple(warnings))
         emit(Stage("build"))

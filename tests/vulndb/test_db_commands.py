@@ -26,7 +26,7 @@ def run(*arguments: str | Path) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("command", ["update", "status", "search", "export", "import"])
+@pytest.mark.parametrize("command", ["update", "status", "list", "search", "export", "import"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: scangrid db {command}" in run(command, "--help")
 
@@ -54,6 +54,12 @@ def test_status_for_people_and_for_programs(root: Path) -> None:
     assert document["tables"]["kev"]["rows"] == 5 and document["warnings"] == []
 
 
+def test_the_kept_versions_are_listed(root: Path) -> None:
+    assert "in use" in run("list", "--db", root)
+    (only,) = json.loads(run("list", "--format", "json", "--db", root))
+    assert only["current"] and only["rows"]["kev"] == 5 and only["bytes"] > 1000
+
+
 def test_an_old_database_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 
@@ -70,6 +76,8 @@ def test_export_and_import(root: Path, tmp_path: Path) -> None:
 def test_mistakes_are_errors_with_a_remedy(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DatabaseMissing):
         run("status", "--db", tmp_path / "none")
+    with pytest.raises(DatabaseMissing):
+        run("list", "--db", tmp_path / "none")
     for arguments in (
         ("update", "--mirror", "/no/such/folder", "--db", tmp_path / "x"),
         ("update", "--mirror", tmp_path, "--only", "nosuch", "--db", tmp_path / "x"),

@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from grid.database import Database, open_database
-from grid.errors import DatabaseBusy, DatabaseInvalid, DatabaseMissing
-from vulndb.publish import locked, publish
+from grid.database import Database, kept_versions, open_database
+from grid.errors import DatabaseBusy, DatabaseInvalid, DatabaseMissing, UsageError
+from vulndb.publish import keep, locked, publish
 
 WRITER = """
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from vulndb.publish import locked, publish
 root, number = Path(sys.argv[1]), int(sys.argv[2])
@@ -123,3 +125,44 @@ def test_a_failed_publication_changes_nothing(tmp_path: Path) -> None:
         publish(tmp_path, {"ranges": rows()})
     assert open_database(tmp_path) == before
     assert [p.name for p in (tmp_path / "versions").iterdir()] == [before.version]
+
+
+def test_as_many_versions_are_kept_as_the_site_asks_for(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        keep(tmp_path, 4)
+    versions = [publish(tmp_path, {}) for _ in range(6)]
+    assert kept_versions(tmp_path) == versions[:1:-1]
+    with pytest.raises(UsageError, match="cannot be kept"):
+        keep(tmp_path, 1)
+    keep(tmp_path, 2)
+    last = publish(tmp_path, {})
+    assert kept_versions(tmp_path) == [last, versions[-1]]
+
+
+def test_a_kept_version_is_opened_by_id_and_by_date(tmp_path: Path) -> None:
+    keep(tmp_path, 5)
+    old, middle, new = (publish(tmp_path, {}) for _ in range(3))
+    assert open_database(tmp_path) == new
+    assert open_database(tmp_path, version=middle.version) == middle
+    assert open_database(tmp_path, as_of=middle.manifest.built_at) == middle
+    assert open_database(tmp_path, as_of=datetime.now(UTC)) == new
+    for question in ({"version": "nosuch"}, {"as_of": old.manifest.built_at - timedelta(seconds=1)}):
+        with pytest.raises(DatabaseMissing, match="any more"):
+            open_database(tmp_path, **question)  # type: ignore[arg-type]
+
+
+def test_the_age_is_since_it_was_last_found_up_to_date(tmp_path: Path) -> None:
+    database = publish(tmp_path, {})
+    later = datetime.now(UTC) + timedelta(days=9)
+    assert open_database(tmp_path).age(later) > timedelta(days=8)
+    (tmp_path / "checked").write_text(f"{database.version} {later.isoformat()}")
+    assert open_database(tmp_path).age(later) == timedelta()
+    for nonsense in (
+        "",
+        "x",
+        f"{database.version} yesterday",
+        f"other {later.isoformat()}",
+        f"{database.version} 2099-01-01",
+    ):
+        (tmp_path / "checked").write_text(nonsense)
+        assert open_database(tmp_path).age(later) > timedelta(days=8)
