@@ -13,7 +13,12 @@ language's own database such as PYSEC 2, a bare CVE 3):
   NVD, GHSA, anyone; for languages GHSA, NVD, anyone, the record's own. Of several ratings of one source CVSS
   v4 goes before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
 * **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
-* **epss**: the highest score of any id of the problem; null where there is none.
+* **epss, epss_date**: the highest score of any id of the problem and its day; null where there is none.
+* **ratings**: all of them, in the order of that choice, the distribution's of this very package first.
+* **risk**: min(threat × severity × modifier, 1) × 100, rounded to two places, as Grype has it. Threat is 1 for
+  what is in CISA's list, else ``epss``, else 0. Severity is a tenth of the mean of the label's middle
+  (critical 9, high 7.5, medium and unknown 5, low 3, negligible 0.5) and of the mean of all CVSS base scores above 0;
+  of the former alone if there are none. The modifier is 1.1 for ransomware, 1.05 for the rest of CISA's list, else 1.
 * **title, url, dates**: of records that speak of this package first, by rank.
 """
 
@@ -187,16 +192,23 @@ ordered AS (
 SELECT vuln_id, system, family,
     min_by({'label': label, 'source': source, 'score': score, 'vector': vector}, place)
         FILTER (label IS NOT NULL AND label <> 'unknown') AS chosen,
-    min_by({'score': score, 'vector': vector}, place) FILTER (score IS NOT NULL) AS scored
-FROM ordered GROUP BY ALL
+    min_by({'score': score, 'vector': vector}, place) FILTER (score IS NOT NULL) AS scored,
+    list({'source': source, 'severity': label, 'score': score, 'vector': vector} ORDER BY place) AS ratings,
+    avg(score) FILTER (score > 0) AS mean_score
+FROM (SELECT vuln_id, system, family, label, source, score, vector, min(place) AS place FROM ordered GROUP BY ALL)
+GROUP BY ALL
 """
 
 # True of a problem wherever it is installed. Records that speak of this package go before the rest of the
 # alias group, whose titles are better than none (Alpine's secdb has none); aliases are those that they state.
 _PROBLEMS = """
 CREATE TEMP TABLE problem_facts AS
-WITH exploited AS (SELECT DISTINCT cve_id FROM read_parquet($kev)),
-likely AS (SELECT cve_id, max(score) AS score FROM read_parquet($epss) GROUP BY cve_id),
+WITH exploited AS (
+    SELECT cve_id, min(due_date) AS due_date, bool_or(ransomware) AS ransomware FROM read_parquet($kev) GROUP BY cve_id
+),
+likely AS (
+    SELECT cve_id, max(score) AS score, max_by(date, (score, date)) AS date FROM read_parquet($epss) GROUP BY cve_id
+),
 wanted AS (SELECT DISTINCT vuln_id FROM problems_in),
 members AS (
     SELECT a.*,
@@ -220,8 +232,11 @@ ids AS (
 ),
 named AS (
     SELECT problem_id, coalesce(list(id ORDER BY id) FILTER (id <> vuln_id), []) AS aliases,
-        bool_or(id IN (SELECT cve_id FROM exploited)) AS kev, max(likely.score) AS epss
-    FROM ids LEFT JOIN likely ON likely.cve_id = ids.id GROUP BY problem_id
+        bool_or(exploited.cve_id IS NOT NULL) AS kev, min(exploited.due_date) AS kev_due_date,
+        bool_or(exploited.ransomware) AS kev_ransomware, max(likely.score) AS epss,
+        max_by(likely.date, (likely.score, likely.date)) AS epss_date
+    FROM ids LEFT JOIN likely ON likely.cve_id = ids.id LEFT JOIN exploited ON exploited.cve_id = ids.id
+    GROUP BY problem_id
 ),
 stories AS (
     SELECT problem_id,
@@ -231,13 +246,13 @@ stories AS (
         coalesce(max(modified) FILTER (speaks), max(modified)) AS modified
     FROM told GROUP BY problem_id
 )
-SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.aliases, n.kev, n.epss, s.title, s.published, s.modified,
+SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.* EXCLUDE (problem_id), s.title, s.published, s.modified,
     coalesce(s.url, CASE
         WHEN p.vuln_id LIKE 'CVE-%' THEN 'https://nvd.nist.gov/vuln/detail/' || p.vuln_id
         WHEN p.vuln_id LIKE 'GHSA-%' THEN 'https://github.com/advisories/' || p.vuln_id
         ELSE 'https://osv.dev/vulnerability/' || p.vuln_id
     END) AS url,
-    r.chosen, r.scored, lower(split_part(p.namespace, ':', 1)) AS family
+    r.chosen, r.scored, r.ratings, r.mean_score, lower(split_part(p.namespace, ':', 1)) AS family
 FROM problems_in p JOIN named n USING (problem_id) LEFT JOIN stories s USING (problem_id)
 LEFT JOIN ratings r
     ON r.vuln_id = p.vuln_id AND r.system = p.system AND r.family = lower(split_part(p.namespace, ':', 1))
@@ -268,13 +283,31 @@ decided AS (
         t.rated.label AS package_label,
         t.rated.label IS NOT NULL AND (p.system OR p.chosen IS NULL) AS by_package
     FROM told t JOIN problem_facts p USING (problem_id)
+),
+rated AS (
+    SELECT * EXCLUDE (chosen, scored, ratings, package_source, package_label, by_package),
+        CASE WHEN by_package THEN package_label ELSE coalesce(chosen.label, 'unknown') END AS severity,
+        CASE WHEN by_package THEN package_source ELSE chosen.source END AS severity_source,
+        CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.score ELSE scored.score END AS score,
+        CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.vector ELSE scored.vector END AS vector,
+        CASE
+            WHEN package_label IS NULL OR list_contains(list_transform(ratings, lambda r: [r.source, r.severity]),
+                [package_source, package_label]) THEN coalesce(ratings, [])
+            ELSE list_prepend({'source': package_source, 'severity': package_label, 'score': NULL::DOUBLE,
+                'vector': NULL::VARCHAR}, coalesce(ratings, []))
+        END AS ratings
+    FROM decided
+),
+weighed AS (
+    SELECT *, CASE severity WHEN 'critical' THEN 9 WHEN 'high' THEN 7.5 WHEN 'low' THEN 3 WHEN 'negligible' THEN 0.5
+            ELSE 5 END AS middle,
+        CASE WHEN kev THEN 1 ELSE coalesce(epss, 0) END AS threat,
+        CASE WHEN kev_ransomware THEN 1.1 WHEN kev THEN 1.05 ELSE 1 END AS modifier
+    FROM rated
 )
-SELECT * EXCLUDE (chosen, scored, package_source, package_label, by_package),
-    CASE WHEN by_package THEN package_label ELSE coalesce(chosen.label, 'unknown') END AS severity,
-    CASE WHEN by_package THEN package_source ELSE chosen.source END AS severity_source,
-    CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.score ELSE scored.score END AS score,
-    CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.vector ELSE scored.vector END AS vector
-FROM decided
+SELECT * EXCLUDE (mean_score, middle, threat, modifier),
+    round(least(threat * (middle + coalesce(mean_score, middle))::DOUBLE / 20 * modifier, 1) * 100, 2) AS risk
+FROM weighed
 """
 
 _OUTCOMES = """

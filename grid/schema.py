@@ -22,6 +22,7 @@ FLAG = pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
 BYTES = pa.binary()
 TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+RATINGS = pa.list_(pa.field("element", pa.struct({"source": TEXT, "severity": TEXT, "score": FLOAT, "vector": TEXT})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +427,21 @@ FINDINGS = Table(
         Column("vector", TEXT, "CVSS vector", True),
         Column("kev", FLAG, "in CISA's list of exploited vulnerabilities"),
         Column("epss", FLOAT, "probability of exploitation within 30 days", True),
+        Column(
+            "ratings",
+            RATINGS,
+            "every rating of every source, best first; `severity`, `score` and `vector` above are chosen among them",
+            True,
+        ),
+        Column(
+            "risk",
+            FLOAT,
+            "from 0 to 100: how soon to act, by threat and severity; see `grid/README.md`, Risk. 0 where no threat is known",
+            True,
+        ),
+        Column("epss_date", LABEL, "YYYY-MM-DD: the day that `epss` was made for", True),
+        Column("kev_due_date", LABEL, "YYYY-MM-DD: until when CISA wants it mended; null if not in its list", True),
+        Column("kev_ransomware", FLAG, "used in known ransomware campaigns, as CISA's list says", True),
         Column("published", TIME, "", True),
         Column("modified", TIME, "", True),
         Column("title", TEXT, "", True),

@@ -106,8 +106,13 @@ class World:
             }
         )
 
-    def kev(self, cve_id: str) -> None:
-        self.tables["kev"].append({"cve_id": cve_id, "date_added": "2024-01-01", "ransomware": False})
+    def kev(self, cve_id: str, due: str | None = None, ransomware: bool = False) -> None:
+        self.tables["kev"].append(
+            {"cve_id": cve_id, "date_added": "2024-01-01", "due_date": due, "ransomware": ransomware}
+        )
+
+    def epss(self, cve_id: str, score: float, date: str = "2026-01-01") -> None:
+        self.tables["epss"].append({"cve_id": cve_id, "score": score, "percentile": 0.5, "date": date})
 
     def package(
         self,

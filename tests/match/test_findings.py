@@ -309,6 +309,70 @@ def test_a_rating_of_another_problem_does_not_count(flask):
     assert flask.finding()["severity"] == "unknown"
 
 
+def test_every_rating_of_every_source_is_kept_and_the_chosen_one_comes_first(curl):
+    curl.tables["ranges"][0]["severity"] = "low"
+    curl.rating("CVE-1", "ghsa", "high", 8.0, V31)
+    curl.rating("CVE-1", "nvd", "medium", 6.8, V2)
+    curl.rating("CVE-1", "nvd", "critical", 9.8, V31)
+    curl.rating("CVE-1", "nvd", "critical", 9.8, V31, advisory_id="told twice")
+    curl.rating("CVE-1", "debian", "unknown")
+    assert [(r["source"], r["severity"], r["score"], r["vector"]) for r in curl.finding()["ratings"]] == [
+        ("debian", "low", None, None),
+        ("debian", "unknown", None, None),
+        ("nvd", "critical", 9.8, V31),
+        ("nvd", "medium", 6.8, V2),
+        ("ghsa", "high", 8.0, V31),
+    ]
+
+
+def test_no_rating_is_an_empty_list(flask):
+    assert flask.finding()["ratings"] == []
+
+
+# --- risk ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "scores", "epss", "kev", "risk"),
+    [
+        # worked out by hand from Grype's published formula
+        ("critical", [9.8, 7.8], 0.5, None, 44.5),  # 0.5 × (9 + 8.8) / 20
+        ("critical", [9.8], 0.5, False, 98.7),  # KEV outweighs EPSS: 1 × (9 + 9.8) / 20 × 1.05
+        ("critical", [9.8], None, True, 100.0),  # 0.94 × 1.1 is cut at 1
+        ("high", [], 0.1, None, 7.5),
+        ("medium", [5.0], 0.02, None, 1.0),
+        ("low", [], None, True, 33.0),
+        ("negligible", [0.0], 1.0, None, 5.0),  # a CVSS score of 0 does not count
+        (None, [], 0.2, None, 10.0),  # an unknown severity stands in the middle
+        ("critical", [9.8], None, None, 0.0),
+    ],
+)
+def test_risk(flask, label, scores, epss, kev, risk):
+    for number, score in enumerate(scores):
+        flask.rating("CVE-1", f"source{number}", label, score, V31)
+    if label and not scores:
+        flask.rating("CVE-1", "ghsa", label)
+    if epss is not None:
+        flask.epss("CVE-1", epss)
+    if kev is not None:
+        flask.kev("CVE-1", ransomware=kev)
+    assert flask.finding()["risk"] == pytest.approx(risk, abs=0.005)
+
+
+def test_the_days_of_epss_and_of_the_exploited_list_stand_beside_them(flask):
+    found = flask.finding()
+    assert [found[name] for name in ("epss", "epss_date", "kev_due_date")] == [None] * 3
+    assert not found["kev_ransomware"]
+    flask.tables["advisories"][0]["aliases"] = ["PYSEC-1", "CVE-2"]
+    flask.epss("CVE-1", 0.1, "2026-01-02")
+    flask.epss("CVE-2", 0.3, "2026-01-01")
+    flask.kev("CVE-1", due="2024-03-01")
+    flask.kev("CVE-2", due="2024-02-01", ransomware=True)
+    found = flask.finding()
+    assert (found["epss"], found["epss_date"]) == (0.3, "2026-01-01")
+    assert (found["kev"], found["kev_due_date"], found["kev_ransomware"]) == (True, "2024-02-01", True)
+
+
 # --- story ---------------------------------------------------------------------------------------
 
 
