@@ -171,7 +171,7 @@ class Estate(_Model):
     @property
     def detector_names(self) -> tuple[str, ...]:
         """``packages`` brings what squash and match need beside it."""
-        names = {"packages": ("packages", "owned_files", "distros"), "secrets": ("secrets",)}
+        names = {"packages": ("packages", "owned_files", "distros", "content_sets"), "secrets": ("secrets",)}
         return tuple(n for d in self.detectors for n in names[d])
 
     def rules_hash(self) -> str:

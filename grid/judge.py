@@ -181,6 +181,7 @@ def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
     return LayerColumns(
         packages=read("packages", "source_path", "ecosystem"),
         distros=read("distros", "path", "id", "version_id", "id_like", "pretty_name", "codename"),
+        content_sets=read("content_sets", "kind", "value"),
         secrets=read("secrets", "path"),
         malware=read("malware", "path"),
         owned_files=read("owned_files", "source_path", "path", "owner"),

@@ -185,6 +185,22 @@ DISTROS = _layer(
     Column("codename", TEXT, "`VERSION_CODENAME` or what `debian_version` gives", True),
 )
 
+CONTENT_SETS = _layer(
+    "content_sets",
+    "content_sets",
+    "Which repositories a layer's packages come from, as its build or its subscription recorded it: Red Hat's "
+    "`root/buildinfo` (or `usr/share/buildinfo`) and Ubuntu Pro's status file. They speak of the layer, and count even "
+    "if a later layer deletes the file.",
+    Column("path", TEXT, "the file"),
+    Column(
+        "kind",
+        LABEL,
+        "`content_set` (a Red Hat repository), `cpe` and `name` (of the Red Hat image), `build` (its "
+        "component-version-release), `pro` (an enabled service of Ubuntu Pro: `esm-infra`, `esm-apps` …)",
+    ),
+    Column("value", TEXT, "as the file has it"),
+)
+
 SECRETS = _layer(
     "secrets",
     "secrets",
@@ -308,6 +324,23 @@ CHAINS = Table(
             "os_namespace",
             LABEL,
             "whose advisories the OS packages are matched with, as OSV names it: `Debian:12`",
+            True,
+        ),
+        Column(
+            "content_sets",
+            TEXTS,
+            "Red Hat repositories that its packages come from: those of all its layers, see `content_layers`; null if "
+            "no layer says",
+            True,
+        ),
+        Column("content_cpes", TEXTS, "CPEs of the Red Hat images it is made of; null if no layer says", True),
+        Column("content_builds", TEXTS, "component-version-release of those images; null if no layer says", True),
+        Column("pro_services", TEXTS, "services of Ubuntu Pro enabled in any layer: `esm-infra` …; else null", True),
+        Column(
+            "content_layers",
+            TEXTS,
+            "for each layer from the base up, the layer whose `content_set`, `cpe` and `build` rows speak of it: "
+            "itself, else the nearest below, else (for the base) the one above; empty if none. Null if no layer says",
             True,
         ),
         Column("squashed_at", TIME, "when"),
@@ -451,7 +484,8 @@ FINDINGS = Table(
 )
 
 LAKE_TABLES: tuple[Table, ...] = (
-    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, SECRETS, MALWARE, NOTES,
+    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS, MALWARE,
+    NOTES,
     MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, CONFIG_CHECKS, SWEEPS, MATCHES, FINDINGS,
 )  # fmt: skip
 FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")

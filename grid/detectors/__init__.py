@@ -59,6 +59,7 @@ NAMES: tuple[str, ...] = (
     "packages",
     "owned_files",
     "distros",
+    "content_sets",
     "secrets",
 )
 

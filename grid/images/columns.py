@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,9 @@ NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 SYSTEM, LANGUAGE, DISTRO, SECRET, MALWARE, RECORD = 1, 2, 4, 8, 16, 32
 """What a fact path holds, as bits. RECORD is an OS package record that owns files; alone it gets no ``hidden`` row."""
 STORED = SYSTEM | LANGUAGE | DISTRO | SECRET | MALWARE
+
+
+_NO_CONTENT = pa.schema([(name, pa.string()) for name in ("layer_digest", "kind", "value")]).empty_table()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class LayerColumns:
     """``path, kind, link_target``."""
     path_index: pa.Table
     """``files, dirs``."""
+    content_sets: pa.Table = field(default_factory=lambda: _NO_CONTENT)
+    """``kind, value``."""
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Layer:
         self.flags: npt.NDArray[np.uint8] = columns.flags[start:stop]
         self.files, self.dirs = columns.index(number)
         self.distros = columns.distro_facts(number)
+        self.content = columns.content(number)
         self.owned = columns.owned_rows(number)
         """(record path, owned path, owner)."""
         start, stop = columns.hiders.bounds(number)
@@ -208,6 +214,7 @@ class Columns:
         self.facts = self._fact_paths(given)
         self.flags = self.facts.column("flag").to_numpy()
         self._distros = self._group(given.distros, "path", "id", "version_id", "id_like", "pretty_name", "codename")
+        self._content = self._group(given.content_sets, "kind", "value")
         self._owned = self._group(given.owned_files, "path", "source_path", "owner")
         self.hiders = self._group(given.hiders, "path", "kind", "link_target")
         # the listings stay where they are: rows are found by number, bytes viewed in place
@@ -240,6 +247,11 @@ class Columns:
         names = ("path", "id", "version_id", "id_like", "pretty_name", "codename")
         rows = zip(*(self._distros.column(name)[start:stop].to_pylist() for name in names), strict=True)
         return {row[0]: DistroFact(*("" if cell is None else cell for cell in row[1:])) for row in rows}
+
+    def content(self, number: int) -> frozenset[tuple[str, str]]:
+        start, stop = self._content.bounds(number)
+        kinds, values = (self._content.column(name)[start:stop].to_pylist() for name in ("kind", "value"))
+        return frozenset(zip(kinds, values, strict=True))
 
     def owned_rows(self, number: int) -> list[tuple[str, str, str]]:
         start, stop = self._owned.bounds(number)

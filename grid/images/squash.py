@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from grid.images.chains import walk, wanted
 from grid.images.columns import DISTRO, LANGUAGE, RECORD, STORED, Columns, Layer, LayerColumns, Work, by_component
+from grid.images.content import Content, content_columns
 from grid.images.distro import DistroFact, choose_distro
 from grid.images.place import Placed, names, real_path, redirect, redirect_all
 from grid.model import Distro
 from grid.schema import CHAINS, HIDDEN
 
-SQUASH_VERSION = "1"
+SQUASH_VERSION = "2"
 """Changes whenever the same facts would give other exceptions."""
 
 BATCH_CHAINS = 200_000
@@ -29,6 +30,7 @@ Claim = tuple[Placed, int, Placed, int, str]
 Pair = tuple[tuple[tuple[int, str], ...], tuple[Claim, ...]]
 NOTHING: Pair = ((), ())
 NONE_DEAD: Dead = frozenset()
+NO_CONTENT: Content = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,17 @@ class _State:
     distros: dict[str, DistroFact] = field(default_factory=dict)
     """Visible, by path. Shared as ``owned`` is."""
     distro: int = 0
+    content: Content = NO_CONTENT
+    """What any of its layers says about the repositories in use."""
+
+    def stack(self) -> tuple[Placed, ...]:
+        """Its layers, base first."""
+        layers = []
+        at: _State | None = self
+        while at is not None and at.top is not None:
+            layers.append(at.top)
+            at = at.parent
+        return tuple(reversed(layers))
 
 
 class _Run:
@@ -117,6 +130,7 @@ class _Run:
         self.distros: dict[Distro | None, int] = {None: 0}
         self.rows: list[int] = []  # rows of ``chains`` answered since the last batch
         self.row_distros: list[int] = []
+        self.row_content: list[tuple[Content, tuple[Placed, ...]]] = []
         self.hidden: tuple[list[int], list[int], list[str], list[str], list[str]] = ([], [], [], [], [])
 
     # --- the walk --------------------------------------------------------------------------------
@@ -133,6 +147,7 @@ class _Run:
             if asked[row]:
                 answered.append(row)
                 distros.append(state.distro)
+                self.row_content.append((state.content, state.stack() if state.content else ()))
                 if len(answered) >= BATCH_CHAINS or len(self.hidden[0]) >= BATCH_HIDDEN:
                     yield self._flush()
         self.work.chains += len(rows)
@@ -153,6 +168,7 @@ class _Run:
             if pair is not NOTHING:
                 found.append((lower, dead, pair))
         state = _State(below, top, below.blocks, below.linked, below.owned, below.distros, below.distro)
+        state.content = below.content | top.layer.content if top.layer.content else below.content
         if top.links:
             state.linked = (*below.linked, top)
         if found or top.facts:
@@ -359,6 +375,12 @@ class _Run:
             "distro_version": pa.array([(d and d.version_id) or None for d in known], pa.string()).take(at),
             "distro_name": pa.array([(d and d.pretty_name) or None for d in known], pa.string()).take(at),
             "os_namespace": pa.array(spaces, pa.string()).take(at),
+            **content_columns(
+                [
+                    (c, [(self.columns.digest(p.layer.number), p.layer.content) for p in stack])
+                    for c, stack in self.row_content
+                ]
+            ),
             "squashed_at": constant(now, "squashed_at"),
         }
         rows, layers, paths, reasons, causes = self.hidden
@@ -372,6 +394,7 @@ class _Run:
         }
         self.rows.clear()
         self.row_distros.clear()
+        self.row_content.clear()
         for noted in self.hidden:
             noted.clear()
         out |= {c.name: pa.nulls(count, c.type) for c in CHAINS.columns if c.name not in out}  # the store fills them in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from squash_tables import osv_namespace, run
 
-from grid.detectors import detectors
+from grid.detectors import NAMES, detectors
 from grid.images import LayerColumns, chain_ids, squash
 from grid.images.chains import chain_table
 from grid.layers.scan import scan_layer
@@ -20,7 +20,7 @@ PYTHON = "usr/lib/python3/dist-packages"
 def scanned(layers: list[BuiltLayer]) -> LayerColumns:
     tables: dict[str, list[pa.Table]] = {"malware": [MALWARE.arrow.empty_table()]}
     for layer in layers:
-        found = scan_layer(layer.chunks(), layer.layer, detectors(("packages", "owned_files", "distros", "secrets")))
+        found = scan_layer(layer.chunks(), layer.layer, detectors(NAMES))
         for name, table in found.tables.items():
             digests = pa.array([layer.digest] * table.num_rows, pa.string())
             tables.setdefault(name, []).append(table.append_column("layer_digest", digests))
