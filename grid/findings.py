@@ -55,7 +55,7 @@ class Hits(Protocol):
 
 
 def merge(con: duckdb.DuckDBPyConnection, database: Database, hits: Hits) -> pa.Table:
-    """One row per (package_id, namespace, vuln_id), sorted by them, in ``SCHEMA``.
+    """One row per (package_id, namespace, channel, vuln_id), sorted by them, in ``SCHEMA``.
 
     Args:
         con: any DuckDB connection; works on a cursor of its own and leaves nothing behind.
@@ -246,7 +246,8 @@ stories AS (
         coalesce(max(modified) FILTER (speaks), max(modified)) AS modified
     FROM told GROUP BY problem_id
 )
-SELECT p.problem_id, p.namespace, p.vuln_id, p.system, n.* EXCLUDE (problem_id), s.title, s.published, s.modified,
+SELECT p.problem_id, p.namespace, p.channel, p.vuln_id, p.system, n.* EXCLUDE (problem_id), s.title, s.published,
+    s.modified,
     coalesce(s.url, CASE
         WHEN p.vuln_id LIKE 'CVE-%' THEN 'https://nvd.nist.gov/vuln/detail/' || p.vuln_id
         WHEN p.vuln_id LIKE 'GHSA-%' THEN 'https://github.com/advisories/' || p.vuln_id

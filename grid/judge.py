@@ -196,6 +196,7 @@ def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
 # packages are matched too: a few findings that no image shows cost less than the join that would leave them out.
 _CANDIDATES = """
 SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.source_version, p.arch, p.modularity,
+    p.origin, NULL::VARCHAR[] AS repositories,
     CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
 """
@@ -270,6 +271,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         "findings": rows.num_rows,
         "namespaces": known,
         "unordered": unordered,
+        "foreign": hits.foreign.num_rows,
         "matched_at": datetime.now(UTC),
     }
     lake.write("matches", match_id, pa.Table.from_pylist([mark], schema=MATCHES.arrow))

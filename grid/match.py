@@ -15,6 +15,12 @@ A row may speak of some builds only. Where any row of a name or namespace does, 
 * ``module``: of that rpm module and stream. In a namespace that has such rows, a row without a module is about
   packages outside all modules, unless its fixed version is itself a module's build (``.module`` in the release).
 * ``flavour``: packages whose version holds ``ksplice`` or ``fips`` meet rows of that flavour, others the rest.
+* ``cpes``: of these products. A package is of the products that its image's repositories belong to (``channel``), or
+  of those that every installation of the distribution has, where the image does not say.
+
+A package of another publisher (``Ecosystem.foreign``) is judged by no advisory of the distribution's. A distribution
+that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, for each
+package and problem that its own advisories are silent about.
 """
 
 from __future__ import annotations
@@ -40,10 +46,16 @@ CANDIDATES = pa.schema(
         ("source_version", pa.string()),
         ("arch", pa.string()),
         ("modularity", pa.string()),
+        ("origin", pa.string()),
+        ("repositories", pa.list_(pa.string())),
         ("namespace", pa.string()),
     ]
 )
-"""What is matched: distinct packages, each with the OSV ecosystem whose advisories apply (null: none do)."""
+"""What is matched: distinct packages, each with the OSV ecosystem whose advisories apply (null: none do), and the
+repositories (and CPEs) that its image names, null where it names none."""
+
+CHANNEL = "left(md5(array_to_string(list_sort(list_distinct({0})), chr(10))), 16)"
+"""SQL: a list of repositories as the name of a channel, ``FINDINGS.channel``."""
 
 _BY_BINARY = frozenset({"AlmaLinux", "Amazon Linux", "Arch Linux", "Oracle Linux", "Red Hat", "SUSE", "openSUSE"})
 """Distributions whose advisories list the binary packages. The others list sources, whose builds all match."""
@@ -62,7 +74,7 @@ class Hits:
     targets: pa.Table
     """(target_id, namespace, name, version, key): name and version as advisories see them; key null if unparsable."""
     problems: pa.Table
-    """(problem_id, namespace, name, vuln_id, system): what was hit; system is true in an OS namespace."""
+    """(problem_id, namespace, channel, name, vuln_id, system): what was hit; system is true in an OS namespace."""
     rows: pa.Table
     """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity):
     every database row of those problems, matched or not, but for ``not_affected`` ones. ``version`` is null for
@@ -72,6 +84,8 @@ class Hits:
     unparsed: pa.Table
     """(package_id, namespace, ecosystem, name, version, message): packages that advisories name and whose version
     no scheme could parse. They were matched by exact lists only: each deserves a note."""
+    foreign: pa.Table
+    """(package_id, namespace, ecosystem, name, version, origin): OS packages of other publishers; not matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,7 @@ def hits(con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Tabl
             rows=_table(work, _ROWS),
             matched=_table(work, "SELECT target_id, row_id FROM hit"),
             unparsed=_table(work, _UNPARSED),
+            foreign=_table(work, _FOREIGN),
         )
 
 
@@ -141,9 +156,11 @@ def _joined(
     with con.cursor() as work:
         work.register("candidates", candidates.select(CANDIDATES.names).cast(CANDIDATES))
         work.register("schemes", _schemes(_table(work, _PAIRS)))
+        work.register("foreign_origins", _foreign(_table(work, _ORIGINS)))
         work.execute(_PACKAGES)
         work.register("canonical", _canonical_names(_table(work, _NAMES)))
         files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories")}
+        work.register("gates", _gates(work, database))
         work.execute(_LISTED, {name: files[name] for name in ("ranges", "exact")})
         work.execute(_TARGETS)
         work.register("versions", _version_keys(_table(work, _VERSIONS)))
@@ -160,9 +177,10 @@ def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _schemes(pairs: pa.Table) -> pa.Table:
-    """The (ecosystem, namespace) pairs that belong together, with ``system`` and ``by_source``.
+    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source`` and ``lender``.
 
-    The latter says by which name and version packages are matched: their own or their source's.
+    ``by_source`` says by which name and version packages are matched: their own or their source's. ``lender`` is the
+    namespace as whose packages they are judged by what is not fixed there, too.
 
     A Debian package in an Alpine image (its dpkg came as an apk) is no package of Alpine's: a key of one scheme
     must not meet the ranges of another.
@@ -174,11 +192,47 @@ def _schemes(pairs: pa.Table) -> pa.Table:
         if known is None or ordered_by is None or known.key is ordered_by.key:
             system = known is not None and known.system
             by_source = system and pair["namespace"].partition(":")[0] not in _BY_BINARY
-            fitting.append(pair | {"system": system, "by_source": by_source})
-    names, flags = ("ecosystem", "namespace"), ("system", "by_source")
+            lender = known.borrows(pair["namespace"]) if known is not None else None
+            fitting.append(pair | {"system": system, "by_source": by_source, "lender": lender})
+    names, flags = ("ecosystem", "namespace", "lender"), ("system", "by_source")
     return pa.Table.from_pylist(
         fitting, pa.schema([*((n, pa.string()) for n in names), *((n, pa.bool_()) for n in flags)])
     )
+
+
+def _foreign(origins: pa.Table) -> pa.Table:
+    """Those of the (ecosystem, namespace, origin, version) rows that are another publisher's packages."""
+    found = []
+    for row in origins.to_pylist():
+        known = ecosystems.BY_NAME.get(row["ecosystem"])
+        found.append(known is not None and known.foreign(row["namespace"], row["origin"] or "", row["version"]))
+    return origins.filter(pa.array(found, pa.bool_()))
+
+
+def _gates(work: duckdb.DuckDBPyConnection, database: Database) -> pa.Table:
+    """(namespace, channel, allowed): which of the products that rows speak of a channel's packages belong to."""
+    named = {row["namespace"]: row["ecosystem"] for row in _table(work, _GATED).to_pylist()}
+    spoken: dict[str, set[str]] = {}
+    if named:
+        found = work.execute(_SPOKEN_CPES, {"ranges": database.parquet("ranges"), "namespaces": list(named)})
+        for namespace, cpe in found.fetchall():
+            spoken.setdefault(namespace, set()).add(cpe)
+    gates: list[dict[str, object]] = []
+    if spoken:
+        products: dict[str, set[str]] = {}
+        wanted = {"known": database.parquet("repository_cpes")}
+        for repository, cpe in work.execute(_REPOSITORY_CPES, wanted).fetchall():
+            products.setdefault(repository, set()).add(cpe)
+        for row in _table(work, _CHANNELS).to_pylist():
+            namespace = row["namespace"]
+            applies = ecosystems.BY_NAME[named[namespace]].applies
+            given = set(row["repositories"] or ())
+            known = frozenset(cpe for one in given for cpe in products.get(one, ()))
+            stated = frozenset(one for one in given if one.startswith("cpe:"))
+            allowed = sorted(cpe for cpe in spoken.get(namespace, ()) if applies(cpe, namespace, known, stated))
+            gates.append({"namespace": namespace, "channel": row["channel"], "allowed": allowed})
+    schema = [("namespace", pa.string()), ("channel", pa.string()), ("allowed", pa.list_(pa.string()))]
+    return pa.Table.from_pylist(gates, pa.schema(schema))
 
 
 def _canonical_names(names: pa.Table) -> pa.Table:
@@ -221,16 +275,57 @@ def _add_fixed_keys(work: duckdb.DuckDBPyConnection) -> None:
 
 _PAIRS = "SELECT DISTINCT ecosystem, namespace FROM candidates WHERE namespace IS NOT NULL"
 
-_PACKAGES = """
+_ORIGINS = """
+SELECT DISTINCT c.ecosystem, c.namespace, c.origin, c.version
+FROM candidates c JOIN schemes s USING (ecosystem, namespace) WHERE s.system
+"""
+
+_FOREIGN = """
+SELECT DISTINCT c.package_id, c.namespace, c.ecosystem, c.name, c.version, c.origin
+FROM candidates c JOIN foreign_origins f
+    ON f.ecosystem = c.ecosystem AND f.namespace = c.namespace AND f.version = c.version
+    AND f.origin IS NOT DISTINCT FROM c.origin
+ORDER BY ALL
+"""
+
+_PACKAGES = f"""
 CREATE TEMP TABLE stated_packages AS
 SELECT DISTINCT
     c.package_id, c.ecosystem, c.namespace, s.system, c.arch, c.modularity,
     CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
-    CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version
+    CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version,
+    CASE WHEN len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
+    list_sort(list_distinct(c.repositories)) AS repositories,
+    s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name
 FROM candidates c JOIN schemes s USING (ecosystem, namespace)
+ANTI JOIN foreign_origins f
+    ON f.ecosystem = c.ecosystem AND f.namespace = c.namespace AND f.version = c.version
+    AND f.origin IS NOT DISTINCT FROM c.origin
 """
 
 _NAMES = "SELECT DISTINCT ecosystem, stated FROM stated_packages"
+
+_CHANNELS = """
+SELECT namespace, channel, any_value(repositories) AS repositories FROM stated_packages WHERE system GROUP BY ALL
+UNION SELECT DISTINCT lender, NULL, NULL FROM stated_packages WHERE lender IS NOT NULL
+"""
+
+_GATED = """
+SELECT DISTINCT ecosystem, namespace FROM stated_packages WHERE system
+UNION SELECT DISTINCT ecosystem, lender FROM stated_packages WHERE lender IS NOT NULL
+"""
+
+_SPOKEN_CPES = """
+SELECT DISTINCT namespace, unnest(cpes) FROM (
+    SELECT DISTINCT namespace, cpes FROM read_parquet($ranges)
+    WHERE cpes IS NOT NULL AND list_contains($namespaces, namespace)
+)
+"""
+
+_REPOSITORY_CPES = """
+SELECT repository, cpe FROM read_parquet($known)
+WHERE repository IN (SELECT unnest(repositories) FROM stated_packages)
+"""
 
 # Most packages of an estate have no advisory at all: dropping them here saves making keys for their versions.
 _LISTED = """
@@ -240,6 +335,10 @@ WITH spoken AS (
         bool_or(flavour IS NOT NULL) AS flavoured
     FROM read_parquet($ranges) GROUP BY namespace, name
     UNION ALL SELECT DISTINCT namespace, name, false, false, false FROM read_parquet($exact)
+    UNION ALL
+    SELECT DISTINCT p.namespace, p.stated, false, false, false
+    FROM stated_packages p SEMI JOIN (SELECT namespace, name FROM read_parquet($ranges) WHERE fixed IS NULL) s
+        ON s.namespace = p.lender AND s.name = p.binary_name
 )
 SELECT row_number() OVER () AS listed_id, namespace, name, bool_or(arched) AS arched,
     bool_or(bool_or(modular)) OVER of_namespace AS modular, bool_or(bool_or(flavoured)) OVER of_namespace AS flavoured
@@ -251,6 +350,7 @@ GROUP BY namespace, name WINDOW of_namespace AS (PARTITION BY namespace)
 _TARGETS = """
 CREATE TEMP TABLE placed AS
 SELECT p.package_id, p.ecosystem, p.system, l.listed_id, p.version,
+    p.channel, p.lender, p.binary_name,
     CASE WHEN l.arched OR l.modular OR l.flavoured THEN
         CASE WHEN l.arched AND p.arch <> 'noarch' THEN p.arch ELSE '' END || chr(31)
         || CASE WHEN l.modular THEN coalesce(p.modularity, '') ELSE '' END || chr(31)
@@ -266,26 +366,30 @@ JOIN listed l ON l.namespace = p.namespace AND l.name = c.name;
 CREATE TEMP TABLE named AS
 SELECT row_number() OVER () AS name_id, *, split_part(build, chr(31), 1) AS arch,
     split_part(build, chr(31), 2) AS module, split_part(build, chr(31), 3) AS flavour
-FROM (SELECT DISTINCT listed_id, build FROM placed) JOIN listed USING (listed_id);
+FROM (SELECT DISTINCT listed_id, build, channel, lender, binary_name FROM placed) JOIN listed USING (listed_id);
 CREATE TEMP TABLE bare_targets AS
 SELECT row_number() OVER () AS target_id, *
 FROM (
     SELECT DISTINCT n.name_id, p.ecosystem, p.system, n.namespace, n.name, p.version
-    FROM placed p JOIN named n USING (listed_id, build)
+    FROM placed p JOIN named n ON {0}
 );
 CREATE TEMP TABLE packages AS
 SELECT p.package_id, t.target_id
-FROM placed p JOIN named n USING (listed_id, build)
+FROM placed p JOIN named n ON {0}
 JOIN bare_targets t ON t.name_id = n.name_id AND t.version = p.version AND t.ecosystem = p.ecosystem;
 DROP TABLE placed
-"""
+""".format(
+    "n.listed_id = p.listed_id AND n.build = p.build AND n.channel IS NOT DISTINCT FROM p.channel "
+    "AND n.binary_name IS NOT DISTINCT FROM p.binary_name"
+)
 
 _VERSIONS = "SELECT DISTINCT ecosystem, version FROM bare_targets"
 
 _KEYED = "CREATE TEMP TABLE targets AS SELECT * FROM bare_targets JOIN versions USING (ecosystem, version)"
 
 # A record that speaks of many problems (a DSA) becomes a row for each; a record that the advisories table
-# does not know is its own problem: rather an unmerged finding than none.
+# does not know is its own problem: rather an unmerged finding than none. What is borrowed counts where the
+# distribution itself says nothing.
 _ROW = """
 CREATE TEMP TABLE bare_rows AS
 WITH names AS (
@@ -293,33 +397,53 @@ WITH names AS (
 ),
 spoken AS (
     SELECT namespace, name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected,
-        state, severity, vuln_id, arches, module, flavour
+        state, severity, vuln_id, arches, module, flavour, cpes
     FROM read_parquet($ranges)
     UNION ALL
     SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id,
-        NULL, NULL, NULL
+        NULL, NULL, NULL, NULL
     FROM read_parquet($exact)
 ),
-wanted AS (
-    SELECT n.name_id, n.ecosystem, n.system, s.* EXCLUDE (arches, module, flavour)
+fitting AS (
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace AS own_namespace, n.name AS own_name, false AS borrowed,
+        g.allowed, n.arch, n.module AS own_module, n.modular, n.flavour AS own_flavour, s.*
     FROM spoken s JOIN names n USING (namespace, name)
-    WHERE (s.arches IS NULL OR n.arch = '' OR list_contains(s.arches, n.arch) OR list_contains(s.arches, 'noarch'))
-        AND (NOT n.modular OR coalesce(s.module, '') = n.module
-             OR (s.module IS NULL AND contains(coalesce(s.fixed, ''), '.module')))
-        AND coalesce(s.flavour, '') = n.flavour
+    LEFT JOIN gates g ON g.namespace = n.namespace AND g.channel IS NOT DISTINCT FROM n.channel
+    UNION ALL
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, true, g.allowed,
+        n.arch, n.module, n.modular, n.flavour, s.*
+    FROM spoken s JOIN names n ON s.namespace = n.lender AND s.name = n.binary_name
+    LEFT JOIN gates g ON g.namespace = n.lender AND g.channel IS NULL
+    WHERE s.fixed IS NULL AND s.state NOT IN ('fixed', 'not_affected')
 ),
-groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories))
-SELECT * FROM wanted WHERE vuln_id IS NOT NULL
-UNION ALL
-SELECT w.* REPLACE (coalesce(g.vuln_id, w.advisory_id) AS vuln_id)
-FROM wanted w LEFT JOIN groups g USING (advisory_id, source) WHERE w.vuln_id IS NULL
+wanted AS (
+    SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, advisory_id, source, lo,
+        hi, version, introduced, fixed, last_affected, state, severity, vuln_id
+    FROM fitting s
+    WHERE (s.arches IS NULL OR s.arch = '' OR list_contains(s.arches, s.arch) OR list_contains(s.arches, 'noarch'))
+        AND (NOT s.modular OR coalesce(s.module, '') = s.own_module
+             OR (s.module IS NULL AND contains(coalesce(s.fixed, ''), '.module')))
+        AND coalesce(s.flavour, '') = s.own_flavour
+        AND (s.cpes IS NULL OR list_has_any(s.cpes, s.allowed))
+),
+groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories)),
+told AS (
+    SELECT * FROM wanted WHERE vuln_id IS NOT NULL
+    UNION ALL
+    SELECT w.* REPLACE (coalesce(g.vuln_id, w.advisory_id) AS vuln_id)
+    FROM wanted w LEFT JOIN groups g USING (advisory_id, source) WHERE w.vuln_id IS NULL
+)
+SELECT * EXCLUDE (borrowed) FROM told t
+WHERE NOT borrowed
+    OR NOT EXISTS (FROM told o WHERE o.name_id = t.name_id AND o.vuln_id = t.vuln_id AND NOT o.borrowed)
 """
 
 _PROBLEMS = """
 CREATE TEMP TABLE problems AS
-SELECT row_number() OVER (ORDER BY namespace, vuln_id, name, name_id) AS problem_id, namespace, name, vuln_id, system,
-    name_id
+SELECT row_number() OVER (ORDER BY namespace, vuln_id, name, name_id) AS problem_id, namespace, channel, name, vuln_id,
+    system, name_id
 FROM (SELECT DISTINCT namespace, name, vuln_id, system, name_id FROM bare_rows)
+JOIN (SELECT name_id, channel FROM named) USING (name_id)
 """
 
 _NUMBERED = """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 LAKE_SCHEMA_VERSION = 1
-DATABASE_SCHEMA_VERSION = 2
+DATABASE_SCHEMA_VERSION = 3
 
 TEXT = pa.string()
 LABEL = pa.string()
@@ -429,6 +429,12 @@ MATCHES = Table(
         Column("findings", INT, "rows written"),
         Column("namespaces", TEXTS, "distributions of these images that the database has advisories for", True),
         Column("unordered", INT, "packages whose version no scheme can order: matched by exact lists only", True),
+        Column(
+            "foreign",
+            INT,
+            "OS packages that another publisher built: no advisory of the distribution's is about them",
+            True,
+        ),
         Column("matched_at", TIME, "when"),
     ),
     ("match_id",),
@@ -442,6 +448,13 @@ FINDINGS = Table(
         Column("match_id", LABEL, "the match run"),
         Column("package_id", INT, "as in `packages`"),
         Column("namespace", LABEL, "whose advisories said so, as OSV names it: `Debian:12`, `PyPI`"),
+        Column(
+            "channel",
+            LABEL,
+            "which repositories of that distribution it was judged by: null for its usual ones, else a hash of those "
+            "that the images name (`chains.content_sets`, `chains.content_cpes`)",
+            True,
+        ),
         Column("vuln_id", LABEL, "display id: CVE, else GHSA, else another"),
         Column("aliases", TEXTS, "all other ids of the same problem"),
         Column("advisories", TEXTS, "the records that matched"),
@@ -480,7 +493,7 @@ FINDINGS = Table(
         Column("title", TEXT, "", True),
         Column("url", TEXT, "", True),
     ),
-    ("package_id", "namespace", "vuln_id"),
+    ("package_id", "namespace", "channel", "vuln_id"),
 )
 
 LAKE_TABLES: tuple[Table, ...] = (
@@ -535,6 +548,12 @@ RANGES = Table(
         ),
         Column(
             "flavour", LABEL, "the row is about builds of this flavour: `ksplice`, `fips`; null for the ordinary", True
+        ),
+        Column(
+            "cpes",
+            TEXTS,
+            "the row is about packages from repositories of these products (Red Hat), as CPE 2.2 URIs; null for all",
+            True,
         ),
     ),
     ("namespace", "name", "lo"),
@@ -610,7 +629,29 @@ EOL = Table(
     ("distro_id", "version"),
 )
 
-DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL)
+REPOSITORY_CPES = Table(
+    "repository_cpes",
+    "Which products a repository of Red Hat's (a content set) belongs to: Red Hat's `repository-to-cpe.json`.",
+    (
+        Column("repository", LABEL, "the content set: `rhel-8-for-x86_64-baseos-rpms`"),
+        Column("cpe", LABEL, "the product, as a CPE 2.2 URI"),
+    ),
+    ("repository", "cpe"),
+)
+
+CONTAINER_REPOSITORIES = Table(
+    "container_repositories",
+    "Where a container image of Red Hat's is published: Red Hat's `container-name-repos-map.json`.",
+    (
+        Column("container", LABEL, "the image's component name (label `com.redhat.component`): `ubi8-container`"),
+        Column("repository", LABEL, "the repository in Red Hat's registry: `ubi8/ubi`"),
+    ),
+    ("container", "repository"),
+)
+
+DATABASE_TABLES: tuple[Table, ...] = (
+    ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL, REPOSITORY_CPES, CONTAINER_REPOSITORIES,
+)  # fmt: skip
 
 # --- in memory only ------------------------------------------------------------------------------
 

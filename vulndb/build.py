@@ -19,7 +19,18 @@ import pyarrow as pa
 
 from grid.database import Database, FeedState
 from grid.ecosystems import ALL
-from grid.schema import ADVISORIES, DATABASE_SCHEMA_VERSION, EOL, EPSS, EXACT, KEV, RANGES, SEVERITIES
+from grid.schema import (
+    ADVISORIES,
+    CONTAINER_REPOSITORIES,
+    DATABASE_SCHEMA_VERSION,
+    EOL,
+    EPSS,
+    EXACT,
+    KEV,
+    RANGES,
+    REPOSITORY_CPES,
+    SEVERITIES,
+)
 from vulndb.feed import Record
 from vulndb.feeds.kev import entries as kev_entries
 from vulndb.feeds.osv import advisory
@@ -81,6 +92,8 @@ def build(
                 (KEV, _KEV),
                 (EPSS, _EPSS),
                 (EOL, _EOL),
+                (REPOSITORY_CPES, "SELECT DISTINCT repository, cpe FROM repository_cpes"),
+                (CONTAINER_REPOSITORIES, "SELECT DISTINCT container, repository FROM container_repositories"),
             ):
                 order = ", ".join(dict.fromkeys((*table.sort_by, *_TIES.get(table.name, ()))))
                 files[table.name] = write_table(folder, table, _stream(con, f"{query} ORDER BY {order}"))
@@ -136,7 +149,7 @@ def build_sample(root: Path) -> Path:
 
 _TIES = {
     "advisories": ("source", "vuln_id"),
-    "ranges": ("hi", "advisory_id", "source", "vuln_id", "arches", "module", "flavour"),
+    "ranges": ("hi", "advisory_id", "source", "vuln_id", "arches", "module", "flavour", "cpes"),
     "exact": ("advisory_id", "source", "vuln_id"),
     "severities": ("advisory_id", "source", "label", "score", "vector"),
     "epss": ("date DESC", "score"),

@@ -56,6 +56,8 @@ class Affected:
     """The rpm module, ``name:stream``, whose builds it speaks of."""
     flavour: str | None = None
     """``ksplice`` or ``fips``: it speaks of these builds only."""
+    cpes: tuple[str, ...] = ()
+    """The products, as CPE 2.2 URIs, from whose repositories the packages are; () for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,22 @@ class EndOfLife:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryProduct:
+    """A repository of a distribution's belongs to a product; columns of ``grid.schema.REPOSITORY_CPES``."""
+
+    repository: str
+    cpe: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRepository:
+    """Where a container image is published; columns of ``grid.schema.CONTAINER_REPOSITORIES``."""
+
+    container: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Part of a feed that was not understood: counted, and said in the manifest's notes."""
 
@@ -135,7 +153,7 @@ class Skipped:
     count: int = 1
 
 
-Statement = Advisory | Exploited | Rated | Scored | EndOfLife
+Statement = Advisory | Exploited | Rated | Scored | EndOfLife | RepositoryProduct | ContainerRepository
 """What is counted as an entry of its feed."""
 Record = Statement | Skipped
 

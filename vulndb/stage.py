@@ -18,8 +18,20 @@ import pyarrow.parquet as pq
 from grid.ecosystems import Ecosystem, for_osv
 from grid.errors import VersionInvalid
 from grid.keys import successor
-from grid.schema import EOL, EPSS, EXACT, KEV, RANGES, TIME
-from vulndb.feed import Advisory, Affected, Exploited, Rated, Rating, Record, Scored, Skipped
+from grid.schema import CONTAINER_REPOSITORIES, EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
+from vulndb.feed import (
+    Advisory,
+    Affected,
+    ContainerRepository,
+    EndOfLife,
+    Exploited,
+    Rated,
+    Rating,
+    Record,
+    RepositoryProduct,
+    Scored,
+    Skipped,
+)
 from vulndb.groups import Groups, named, problem_id
 from vulndb.ranges import Span, spans
 from vulndb.ratings import complete
@@ -41,8 +53,18 @@ STAGED: dict[str, pa.Schema] = {
     "kev": pa.schema([(c.name, c.type) for c in KEV.columns]),
     "epss": pa.schema([(c.name, c.type) for c in EPSS.columns]),
     "eol": pa.schema([(c.name, c.type) for c in EOL.columns]),
+    "repository_cpes": pa.schema([(c.name, c.type) for c in REPOSITORY_CPES.columns]),
+    "container_repositories": pa.schema([(c.name, c.type) for c in CONTAINER_REPOSITORIES.columns]),
 }  # fmt: skip
 _FLUSH = 20_000
+_PLAIN: dict[type, str] = {
+    Exploited: "kev",
+    Scored: "epss",
+    EndOfLife: "eol",
+    RepositoryProduct: "repository_cpes",
+    ContainerRepository: "container_repositories",
+}
+"""Statements whose fields are the columns of a table."""
 
 
 @lru_cache(maxsize=256)
@@ -131,12 +153,8 @@ class Stage:
         if isinstance(record, Rated):
             self._put("problems", record.id, source, problem_id(record.id))
             self._ratings(record.id, source, record.ratings)
-        elif isinstance(record, Exploited):
-            self._put("kev", *astuple(record))
-        elif isinstance(record, Scored):
-            self._put("epss", *astuple(record))
         else:
-            self._put("eol", *astuple(record))
+            self._put(_PLAIN[type(record)], *astuple(record))
 
     def _ratings(self, name: str, source: str, ratings: Iterable[Rating]) -> None:
         for rating in dict.fromkeys(ratings):
@@ -204,7 +222,7 @@ class Stage:
         self._put(
             "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
             span.last_affected, _state(affected, fixed), affected.severity, list(affected.arches) or None,
-            affected.module, affected.flavour,
+            affected.module, affected.flavour, list(affected.cpes) or None,
         )  # fmt: skip
 
     def _exact(

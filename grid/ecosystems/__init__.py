@@ -24,6 +24,21 @@ def same(name: str) -> str:
     return name
 
 
+def ours(namespace: str, origin: str, version: str) -> bool:
+    """``Ecosystem.foreign`` where nothing tells publishers apart."""
+    return False
+
+
+def nobody(namespace: str) -> str | None:
+    """``Ecosystem.borrows`` of distributions that stand for themselves."""
+    return None
+
+
+def anywhere(cpe: str, namespace: str, products: frozenset[str], stated: frozenset[str]) -> bool:
+    """``Ecosystem.applies`` where advisories do not tell products apart."""
+    return True
+
+
 def nothing(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     """The reader of an ecosystem whose packages another reader finds, or whose installed form is unknown."""
     return iter(())
@@ -61,6 +76,13 @@ class Ecosystem:
     """The files that an OS package record (asked for by ``owns``) lists as its packages' own."""
     owned_lines: bool = False
     """Each line that ``owned`` reads is a path of its own, whatever stands around it: most are left out unread."""
+    foreign: Callable[[str, str, str], bool] = ours
+    """``foreign(namespace, origin, version)``: another publisher's package, which the distribution does not judge."""
+    borrows: Callable[[str], str | None] = nobody
+    """The namespace of the distribution that this one rebuilds and is not ahead of: what is unfixed there is here."""
+    applies: Callable[[str, str, frozenset[str], frozenset[str]], bool] = anywhere
+    """``applies(cpe, namespace, products, stated)``: an advisory about the product ``cpe`` is about packages of an
+    image whose repositories belong to ``products`` (none: not known) and which says of itself that it is ``stated``."""
     purl_type: str = ""
     """Where it differs from ``name``."""
     views: bool = False

@@ -11,7 +11,7 @@ from io import BytesIO
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, _vendors
 from grid.keys.dpkg import key
 from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
 
@@ -129,4 +129,5 @@ ECOSYSTEM = Ecosystem(
     owns=Wants(globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
     owned=owned,
     owned_lines=True,
+    foreign=_vendors.deb,
 )

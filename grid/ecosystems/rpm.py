@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from grid.ecosystems import Ecosystem, _rpm
+from grid.ecosystems import Ecosystem, _cpe, _rpm, _vendors
 from grid.keys.rpm import key
 from grid.model import Distro
 
@@ -19,10 +19,13 @@ _MAJOR = {
     "mageia": "Mageia",
     "amzn": "Amazon Linux",
     "ol": "Oracle Linux",
+    "rhel": "Red Hat",
+    "fedora": "Fedora",
 }
 """Distributions whose advisories are listed under the major number of the release.
 
-OSV has neither Amazon Linux nor Oracle Linux: these names are ours, after its manner, for their own feeds."""
+OSV has none of Amazon Linux, Fedora and Oracle Linux: these names are ours, after its manner, for their own feeds. It
+has Red Hat by product; ours are by release, with the products in a column, for a system has several of them."""
 
 _RELEASE = re.compile(r"([0-9]{1,4})(?:\.[0-9.]*)?")
 _PHOTON = re.compile(r"[0-9]{1,2}\.[0-9]")
@@ -34,10 +37,14 @@ _EULER = re.compile(r"([0-9]{2}\.[0-9]{2})(?:.*?\((LTS(?:[ -]SP[0-9]+)?)\))?")
 def namespace(distro: Distro) -> str | None:
     """``AlmaLinux:9``, ``openSUSE:Leap 15.6``, ``openEuler:22.03-LTS-SP3`` …; None where no single one applies.
 
-    Red Hat's own advisories are listed by repository, of which a system has several, so no one ecosystem speaks
-    of all its packages, and half an answer would make an image look clean.
+    CentOS up to 8 is Red Hat's sources built again, and Red Hat's advisories are about it. CentOS Stream runs ahead
+    of them, under version numbers of its own, and nobody publishes advisories for it.
     """
     name = distro.id.lower()
+    if name == "centos":
+        release = _RELEASE.fullmatch(distro.version_id)
+        streams = release is None or int(release[1]) > 8 or "stream" in distro.pretty_name.lower()
+        return None if streams or release is None else f"Red Hat:{release[1]}"
     if name in _MAJOR:
         release = _RELEASE.fullmatch(distro.version_id)
         return f"{_MAJOR[name]}:{release[1]}" if release else None
@@ -58,6 +65,12 @@ def namespace(distro: Distro) -> str | None:
     return None
 
 
+def borrows(namespace: str) -> str | None:
+    """AlmaLinux and Rocky list what they have fixed; what Red Hat has not, they have not either."""
+    base, _, release = namespace.partition(":")
+    return f"Red Hat:{release}" if base in ("AlmaLinux", "Rocky Linux") and release.isdecimal() else None
+
+
 def _enterprise(version: str) -> str | None:
     """SUSE's products of one service pack under the server's name, as the feed of SUSE's own OVAL files does it."""
     release = _SERVICE_PACK.fullmatch(version)
@@ -75,8 +88,8 @@ ECOSYSTEM = Ecosystem(
     key=key,
     namespace=namespace,
     osv=(
-        "AlmaLinux", "Amazon Linux", "Azure Linux", "Mageia", "Oracle Linux", "Photon OS", "Red Hat", "Rocky Linux",
-        "SUSE", "openEuler", "openSUSE",
+        "AlmaLinux", "Amazon Linux", "Azure Linux", "Fedora", "Mageia", "Oracle Linux", "Photon OS", "Red Hat",
+        "Rocky Linux", "SUSE", "openEuler", "openSUSE",
     ),
     wants=_rpm.WANTS,
     read=_rpm.read,
@@ -84,4 +97,7 @@ ECOSYSTEM = Ecosystem(
     owns=_rpm.OWNS,
     owned=_rpm.owned,
     views=True,
+    foreign=_vendors.rpm,
+    borrows=borrows,
+    applies=_cpe.applies,
 )  # fmt: skip

@@ -24,7 +24,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        names = ("advisories", "ranges", "exact", "severities", "kev", "epss")
+        names = ("advisories", "ranges", "exact", "severities", "kev", "epss", "repository_cpes")
         self.tables: dict[str, list[dict]] = {name: [] for name in names}
         self.packages: list[dict] = []
 
@@ -55,6 +55,7 @@ class World:
         arches: list[str] | None = None,
         module: str | None = None,
         flavour: str | None = None,
+        cpes: list[str] | None = None,
     ) -> None:
         key = for_osv(namespace).key
         self.tables["ranges"].append(
@@ -74,6 +75,7 @@ class World:
                 "arches": arches,
                 "module": module,
                 "flavour": flavour,
+                "cpes": cpes,
             }
         )
 
@@ -126,6 +128,8 @@ class World:
         package_id: int | None = None,
         arch: str | None = None,
         modularity: str | None = None,
+        origin: str | None = None,
+        repositories: list[str] | None = None,
     ) -> int:
         number = len(self.packages) + 1 if package_id is None else package_id
         self.packages.append(
@@ -138,6 +142,8 @@ class World:
                 "source_version": source_version,
                 "arch": arch,
                 "modularity": modularity,
+                "origin": origin,
+                "repositories": repositories,
                 "namespace": namespace,
             }
         )

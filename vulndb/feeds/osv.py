@@ -46,8 +46,8 @@ MAX_RECORD = 32 * MIB
 MAX_RECORDS = 5_000_000
 MAX_TOTAL = 64 * 1024 * MIB
 """Uncompressed bytes of a whole zip."""
-_ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Oracle Linux"})
-"""Namespaces of ours that are named in OSV's manner, but that OSV does not have."""
+_ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Fedora", "Oracle Linux", "Red Hat"})
+"""Namespaces of ours that are named in OSV's manner, but that OSV does not have, or (Red Hat) has in other words."""
 _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
 _RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
