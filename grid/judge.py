@@ -19,11 +19,11 @@ from grid import ecosystems, findings, match
 from grid.database import Database
 from grid.errors import DatabaseInvalid
 from grid.events import Emit, Stage, Warned
-from grid.images import SQUASH_VERSION, LayerColumns, squash
+from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
 from grid.model import Distro
 from grid.schema import CHAINS, FINDINGS, MATCHES
 from grid.store import Lake
-from grid.warehouse import connect
+from grid.warehouse import connect, memory
 
 _SYSTEMS = [e for e in ecosystems.ALL if e.system]
 _LANGUAGES = {e.name: e.namespace(Distro("")) for e in ecosystems.ALL if not e.system}
@@ -64,7 +64,9 @@ def judge(
     row is written.
     """
     stack = lake.read(
-        "image_layers", columns=["digest", "ordinal", "layer_digest", "chain_id"], filter={"digest": list(digests)}
+        "image_layers",
+        columns=["digest", "ordinal", "layer_digest", "chain_id", "created_by"],
+        filter={"digest": list(digests)},
     )
     emit(Stage("squash"))
     squashed = _squash(lake, stack, detectors)
@@ -100,8 +102,11 @@ def _squash(lake: Lake, stack: pa.Table, detectors: Mapping[str, str]) -> int:
     read = _scanned_layers(lake, detectors)
     version = f"{SQUASH_VERSION}-{hashlib.sha256(repr(sorted(detectors.items())).encode()).hexdigest()[:12]}"
     versions = _versions(chains, read, version)
-    known = lake.read("chains", columns=["chain_id", "version"])
+    known = lake.read("chains", columns=["chain_id", "version", "image"])
     have = dict(zip(known["chain_id"].to_pylist(), known["version"].to_pylist(), strict=True))
+    bases = _bases(lake, stack, chains, known)
+    for chain, base in bases.items():  # another base is another answer: such a chain is squashed again
+        versions[chain] += f"-{base['base_layers'] or 0}{base['base_evidence'] or ''}"
     ids = chains["chain_id"].to_pylist()
     wanted = [have.get(chain) != versions[chain] for chain in ids]
     if not any(wanted):
@@ -109,13 +114,28 @@ def _squash(lake: Lake, stack: pa.Table, detectors: Mapping[str, str]) -> int:
     chains = _with_ancestors(chains.append_column("wanted", pa.array(wanted)))
     squash_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
     facts = _columns(lake, pc.unique(chains["layer_digest"]))
+    older = chains.filter(pc.invert(chains["wanted"]))["chain_id"]
+    names = ["chain_id", "layer_digest", "path", "reason", "by"]
+    origins = Origins(chains, facts.packages, lake.read("hidden", columns=names, filter={"chain_id": older}))
+    made = dict(zip(stack["chain_id"].to_pylist(), stack["created_by"].to_pylist(), strict=True))
+
+    def listed(layers: list[str]) -> pa.Table:
+        columns = ["layer_digest", "source_path", "package_id"]
+        return lake.read("packages", columns=columns, filter={"layer_digest": layers})
+
     done = 0
     for number, batch in enumerate(squash(chains, facts, os_namespace, squash_id)):
         rows = batch.chains
-        told = pa.array([versions[chain] for chain in rows["chain_id"].to_pylist()], pa.string())
-        rows = rows.set_column(rows.schema.get_field_index("version"), CHAINS.arrow.field("version"), told)
+        of_rows = rows["chain_id"].to_pylist()
+        told = {"version": [versions[chain] for chain in of_rows], "created_by": [made.get(chain) for chain in of_rows]}
+        told |= {name: [bases.get(chain, _NO_BASE)[name] for chain in of_rows] for name in _NO_BASE}
+        for name, values in told.items():
+            column = CHAINS.arrow.field(name)
+            rows = rows.set_column(rows.schema.get_field_index(name), column, pa.array(values, column.type))
+        with memory() as con:
+            lake.write("origins", f"{squash_id}-{number}", origins.rows(batch.hidden, listed, con))
         lake.write("hidden", f"{squash_id}-{number}", batch.hidden)
-        lake.write("chains", f"{squash_id}-{number}", rows)  # last: it commits the rows of hidden
+        lake.write("chains", f"{squash_id}-{number}", rows)  # last: it commits the other two
         done += rows.num_rows
     return done
 
@@ -170,6 +190,55 @@ def _versions(chains: pa.Table, read: set[str], version: str) -> dict[str, str]:
         missing = "" if layer in read else f"-{layer[7:15]}"
         versions[chain] = below + missing
     return versions
+
+
+_NO_BASE: dict[str, Any] = {"image": None, "base_layers": None, "base_evidence": None, "base_digest": None}
+
+
+def _bases(lake: Lake, stack: pa.Table, chains: pa.Table, known: pa.Table) -> dict[str, dict[str, Any]]:
+    """Whole chain of an image → ``_NO_BASE``'s columns: how many of its layers are its base's, and what shows it.
+
+    The largest of what the histories of its images say, and of the chains below it that are an image's whole chain.
+    """
+    columns = (chains[name].to_pylist() for name in ("chain_id", "parent_id", "depth"))
+    parents = {chain: (parent, depth) for chain, parent, depth in zip(*columns, strict=True)}
+    ordered = stack.select(["digest", "ordinal", "chain_id"]).sort_by(
+        [("digest", "ascending"), ("ordinal", "ascending")]
+    )
+    after = pa.chunked_array([ordered["digest"].slice(1).combine_chunks(), pa.nulls(1, pa.string())])
+    last = ordered.filter(pc.fill_null(pc.not_equal(ordered["digest"], after.combine_chunks()), True))
+    tops = dict(zip(last["digest"].to_pylist(), last["chain_id"].to_pylist(), strict=True))
+    images = {  # seen earlier: those that are no image's whole chain tonight stay what they were
+        image: chain
+        for chain, image in zip(known["chain_id"].to_pylist(), known["image"].to_pylist(), strict=True)
+        if image and chain in parents
+    }
+    tops = images | tops
+    whole: dict[str, str] = {}
+    for image, chain in tops.items():
+        whole.setdefault(chain, image)
+    told: dict[str, tuple[int, str]] = {}
+    where = {"digest": pa.array(tops)}
+    history = lake.read("manifests", columns=["digest", "base_layers", "base_evidence"], filter=where)
+    for row in history.filter(pc.is_valid(history["base_layers"])).to_pylist():
+        chain = tops[row["digest"]]
+        told[chain] = max(told.get(chain, (0, "")), (row["base_layers"], row["base_evidence"] or ""))
+    bases = {}
+    for chain, image in whole.items():
+        layers, evidence = told.get(chain, (0, ""))
+        base = _NO_BASE | {"image": image}
+        if layers:
+            base |= {"base_layers": layers, "base_evidence": evidence}
+        above = parents[chain][0]
+        while above is not None:
+            if (found := whole.get(above)) is not None:
+                depth = parents[above][1]
+                if depth >= layers:
+                    base |= {"base_layers": depth, "base_evidence": "image", "base_digest": found}
+                break
+            above = parents[above][0]
+        bases[chain] = base
+    return bases
 
 
 def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:

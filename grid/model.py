@@ -206,6 +206,23 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What an image's own configuration tells of the image it was built on."""
+
+    layers: int = 0
+    """How many of the image's layers are the base's; 0 if that is not clear."""
+    evidence: str = ""
+    """What shows it: ``from``, ``cmd`` or ``time``; "" if nothing does."""
+    name: str = ""
+    """As the builder named it: ``docker.io/library/debian:12``."""
+    digest: str = ""
+    """Of its manifest or index, as the builder labelled it."""
+
+
+NO_BASE = Base()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One platform's image: what ``Registry.resolve`` returns.
 
@@ -225,6 +242,7 @@ class Image:
     status: str = "ok"
     error_code: str = ""
     error_message: str = ""
+    base: Base = NO_BASE
 
     @property
     def size(self) -> int:

@@ -258,6 +258,18 @@ MANIFESTS = Table(
         Column("error_code", LABEL, "null when ok", True),
         Column("error_message", TEXT, "null when ok", True),
         Column("resolved_at", TIME, "when"),
+        Column(
+            "base_layers", SMALL, "layers of the base image, as the image's own history shows; null if unclear", True
+        ),
+        Column(
+            "base_evidence",
+            LABEL,
+            "what shows it: `from` (a FROM marker), `cmd` (a CMD that later steps follow) or `time` (the only gap of more "
+            "than a day)",
+            True,
+        ),
+        Column("base_name", TEXT, "label `org.opencontainers.image.base.name`, else the FROM marker's", True),
+        Column("base_digest", LABEL, "label `org.opencontainers.image.base.digest`", True),
     ),
     ("ref_digest", "digest"),
 )
@@ -346,6 +358,20 @@ CHAINS = Table(
         Column("squashed_at", TIME, "when"),
         Column("members", TEXTS, "all chains it is made of, from the base to itself; the store fills it in", True),
         Column("layers", TEXTS, "the top layer of each of `members`; the store fills it in", True),
+        Column(
+            "created_by", TEXT, "the build step of the top layer, as `image_layers` has it; null where unknown", True
+        ),
+        Column("image", LABEL, "an image manifest with exactly these layers; null if none was seen", True),
+        Column("base_layers", SMALL, "how many of its layers are the base image's; null where nothing shows it", True),
+        Column(
+            "base_evidence",
+            LABEL,
+            "what shows it: `image` (another image whose whole chain they are) or, as in `manifests`, `from`, `cmd` or "
+            "`time` (the image's own history); of several the largest base, for a base may have a base",
+            True,
+        ),
+        Column("base_digest", LABEL, "that other image", True),
+        Column("steps", TEXTS, "the build step of each of `members`, empty if unknown; the store fills it in", True),
     ),
     ("chain_id",),
 )
@@ -368,6 +394,20 @@ HIDDEN = Table(
         Column("by", TEXT, "what did it: the entry, or the OS package"),
     ),
     ("chain_id", "layer_digest", "path"),
+)
+
+ORIGINS = Table(
+    "origins",
+    "The exceptions of origin: a package of a record that the top layer of this chain rewrites, and that lower layers "
+    "listed already. All other packages came with the layer that holds their record.",
+    (
+        Column("chain_id", LABEL, "whose top layer rewrites the record"),
+        Column("squash_id", LABEL, "as in `chains`"),
+        Column("path", TEXT, "the record, as `packages.source_path` of the top layer has it"),
+        Column("package_id", INT, "as in `packages`"),
+        Column("ordinal", SMALL, "the layer that introduced the package, from 0, the base"),
+    ),
+    ("chain_id", "path", "ordinal", "package_id"),
 )
 
 CONFIG_CHECKS = Table(
@@ -499,7 +539,7 @@ FINDINGS = Table(
 LAKE_TABLES: tuple[Table, ...] = (
     LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS, MALWARE,
     NOTES,
-    MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, CONFIG_CHECKS, SWEEPS, MATCHES, FINDINGS,
+    MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, FINDINGS,
 )  # fmt: skip
 FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")
 

@@ -254,17 +254,23 @@ class Lake:
     # --- inside ----------------------------------------------------------------------------------
 
     def _with_lineage(self, rows: pa.Table) -> pa.Table:
-        """Fill in ``members`` and ``layers``, so that no view need climb from parent to parent."""
-        ids, parents, layers = (rows[name].to_pylist() for name in ("chain_id", "parent_id", "layer_digest"))
+        """Fill in ``members``, ``layers`` and ``steps``, so that no view need climb from parent to parent."""
+        ids, parents, layers, made = (
+            rows[name].to_pylist() for name in ("chain_id", "parent_id", "layer_digest", "created_by")
+        )
+        filled = ("members", "layers", "steps")
         missing = list({parent for parent in parents if parent} - set(ids))
-        older = self.read("chains", ["chain_id", "members", "layers"], {"chain_id": missing}) if missing else rows[:0]
+        older = self.read("chains", ["chain_id", *filled], {"chain_id": missing}) if missing else rows[:0]
         known = {
-            chain: (members, below)
-            for chain, members, below in zip(
-                *(older[name].to_pylist() for name in ("chain_id", "members", "layers")), strict=True
+            chain: (members, below, steps or [""] * len(members))
+            for chain, members, below, steps in zip(
+                *(older[name].to_pylist() for name in ("chain_id", *filled)), strict=True
             )
         }
-        step = {chain: (parent, layer) for chain, parent, layer in zip(ids, parents, layers, strict=True)}
+        step = {
+            chain: (parent, layer, by or "")
+            for chain, parent, layer, by in zip(ids, parents, layers, made, strict=True)
+        }
         for chain in ids:
             path = []
             at: str | None = chain
@@ -274,10 +280,10 @@ class Lake:
                 path.append(at)
                 at = step[at][0]
             for below in reversed(path):
-                parent, layer = step[below]
-                lower = known[parent] if parent else ([], [])
-                known[below] = ([*lower[0], below], [*lower[1], layer])
-        for place, name in enumerate(("members", "layers")):
+                parent, layer, by = step[below]
+                lower = known[parent] if parent else ([], [], [])
+                known[below] = ([*lower[0], below], [*lower[1], layer], [*lower[2], by])
+        for place, name in enumerate(filled):
             column = pa.array([known[chain][place] for chain in ids], rows.schema.field(name).type)
             rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), column)
         return rows

@@ -297,7 +297,7 @@ class _Resolver:
         layers = [row for _, image in lasting for row in _layer_rows(image, self.redact)]
         if layers:
             self.lake.write("image_layers", name, pa.Table.from_pylist(layers, schema=IMAGE_LAYERS.arrow))
-        rows = [_manifest_row(ref, self.policy, image, now) for ref, image in lasting]
+        rows = [_manifest_row(ref, self.policy, image, now, self.redact) for ref, image in lasting]
         self.lake.write("manifests", name, pa.Table.from_pylist(rows, schema=MANIFESTS.arrow))
 
 
@@ -374,9 +374,12 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def _manifest_row(ref: str, policy: str, image: Image, now: datetime) -> dict[str, object]:
+def _manifest_row(ref: str, policy: str, image: Image, now: datetime, redact: Redact) -> dict[str, object]:
     known = _known(image)
     row: dict[str, object] = {name: getattr(known, name) for name in Resolved.__slots__}
+    base = image.base
+    row |= {"base_layers": base.layers or None, "base_evidence": base.evidence or None}
+    row |= {"base_name": redact([base.name])[0] or None, "base_digest": base.digest or None}
     return row | {"ref_digest": ref, "platforms": policy, "resolved_at": now}
 
 

@@ -51,12 +51,18 @@ class View:
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory with every view of the lake. Close it; one connection per thread."""
-    con = duckdb.connect(config=_config(lake))
+    con = memory(_config(lake))
+    _create(con, lake)
+    return con
+
+
+def memory(config: dict[str, str | bool | int | float | list[str]] | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection of our own, without any lake. Close it; one connection per thread."""
+    con = duckdb.connect(config=config or {})
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     con.execute(
         f"SET temp_directory = {_quoted(str(Path(tempfile.gettempdir(), 'scangrid-duckdb')))}"
     )  # not the user's folder
-    _create(con, lake)
     return con
 
 
@@ -161,7 +167,9 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
     places["sweep"] = "" if latest else "i.sweep_id,"
     places["same"] = "true" if latest else "f.sweep_id = i.sweep_id"  # joined on one value, rows multiply
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
-    places |= {name: _named(name, latest) for name, other in views().items() if other.per_sweep}
+    for name, other in views().items():
+        if other.per_sweep or name.startswith("_"):
+            places[name] = _named(name, latest or not other.per_sweep)
 
     def fill(match: re.Match[str]) -> str:
         name, _, argument = match.group(1).partition(":")

@@ -17,6 +17,7 @@ The rule is what container tools do when they unpack layers in order:
 
 Stored are the exceptions: a row of ``hidden`` for each fact path where it first ceases to be visible, or is first
 found to be an OS package's own file. A chain inherits its parent's rows, so images that share a chain share the work.
+Which layer introduced a package is stored in the same way (``grid.images.origins``).
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from grid.images.chains import chain_id, chain_ids, split
 from grid.images.columns import LayerColumns, Work
 from grid.images.distro import choose_distro
 from grid.images.history import Step, history
+from grid.images.origins import Origins
 from grid.images.squash import SQUASH_VERSION, Squashed, squash
 
 __all__ = [
     "SQUASH_VERSION",
     "LayerColumns",
+    "Origins",
     "Squashed",
     "Step",
     "Work",

@@ -84,6 +84,7 @@ class DockerArchive:
             media_type="application/vnd.docker.distribution.manifest.v2+json",
             config_digest=saved.digest,
             created=config.created,
+            base=config.base,
         )
         return [image]  # one platform is all an archive holds of an image: nothing to choose
 

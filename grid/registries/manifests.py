@@ -22,8 +22,9 @@ from grid.errors import (
     PlatformUnknown,
     UserDoesNotHaveAdminRole,
 )
-from grid.model import MIB, Image, Layer, Platform, is_digest
+from grid.model import MIB, NO_BASE, Base, Image, Layer, Platform, is_digest
 from grid.registries.artifacts import IMAGE_CONFIGS, SCHEMA_1, name_artifact
+from grid.registries.lineage import base_of
 from grid.registries.platforms import choose
 
 MANIFEST_BYTES = 4 * MIB
@@ -236,6 +237,7 @@ def _image(
         media_type=manifest.media_type,
         config_digest=config.digest,
         created=parsed.created,
+        base=parsed.base,
     )
 
 
@@ -344,13 +346,14 @@ def _descriptor(content: object) -> Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What scangrid keeps of an image configuration; environment, labels and commands stay behind."""
+    """What scangrid keeps of an image configuration; environment, commands and all but two labels stay behind."""
 
     platform: Platform
     created: str
     diff_ids: tuple[str, ...]
     created_by: tuple[str, ...]
     """As many as layers, raw; all "" where the history is missing or does not align."""
+    base: Base = NO_BASE
 
 
 def parse_config(body: bytes, layers: int) -> Config:
@@ -376,7 +379,13 @@ def parse_config(body: bytes, layers: int) -> Config:
         created=_text(content, "created"),
         diff_ids=tuple(diff_ids),
         created_by=_created_by(content.get("history"), layers),
+        base=base_of(content.get("history"), _labels(content), layers),
     )
+
+
+def _labels(content: dict[str, Any]) -> object:
+    config = content.get("config")
+    return config.get("Labels") if isinstance(config, dict) else None
 
 
 def _created_by(history: object, layers: int) -> tuple[str, ...]:

@@ -92,12 +92,14 @@ def show_packages(
         (row["layer_digest"], row["path"], row["reason"]): row
         for row in _rows(con, "SELECT * FROM hidden WHERE list_contains(?, chain_id)", chains)
     }
-    namespaces = {
-        row["package_id"]: row["namespace"]
-        for row in _rows(
-            con, "SELECT DISTINCT package_id, namespace FROM image_packages WHERE digest = ?", image["digest"]
-        )
-    }
+    shown = _rows(
+        con,
+        "SELECT DISTINCT package_id, namespace, layer_digest, source_path, introduced_layer, from_base "
+        "FROM sweep_image_packages WHERE sweep_id = ? AND digest = ?",
+        image["sweep_id"], image["digest"],
+    )  # fmt: skip
+    namespaces = {row["package_id"]: row["namespace"] for row in shown}
+    origins = {(row["package_id"], row["layer_digest"], row["source_path"]): row for row in shown}
     ordinals = {layer["layer_digest"]: layer for layer in layers}
     for package in packages:
         layer = ordinals[package["layer_digest"]]
@@ -123,7 +125,17 @@ def show_packages(
             )
             continue
         console.print(Text("  → in the image", style="green"))
+        if origin := origins.get((package["package_id"], *place)):
+            _show_origin(console, origin, ordinals[origin["introduced_layer"]])
         _show_advisories(console, con, package, namespaces.get(package["package_id"]), database)
+
+
+def _show_origin(console: Console, origin: Row, layer: Row) -> None:
+    """The layer to blame, and whose it is."""
+    share = {True: "the base image's", False: "the application's", None: "base image unknown"}[origin["from_base"]]
+    console.print(
+        Text.assemble(f"  introduced by layer {layer['ordinal']}, {share}", (_step(layer), "dim"))
+    )  # fmt: skip
 
 
 def _show_advisories(

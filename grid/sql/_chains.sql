@@ -1,5 +1,5 @@
 -- The newest squash of each chain that is an image's; not of those that others are merely built on.
-SELECT {key:chain_id} AS ck, layers, members, os_namespace, distro_id, distro_version, distro_name
+SELECT {key:chain_id} AS ck, layers, members, steps, base_layers, base_evidence, base_digest, os_namespace, distro_id, distro_version, distro_name
 FROM {raw.chains}
 WHERE chain_id IN (
   SELECT chain_id FROM image_chains

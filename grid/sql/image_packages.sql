@@ -5,6 +5,10 @@
 -- owned: an OS package's own file: listed here, and matched as that package
 -- arch: of the package
 -- platform_arch: the image's architecture
+-- layer_digest: the layer whose record is read: the topmost
+-- introduced_layer: the layer to blame: the first that listed this package, of those that rewrote its record
+-- introduced_by: the build step of that layer; null where the image's history does not align with its layers
+-- from_base: whether that layer is the base image's; null where neither history nor another image shows the base
 SELECT {sweep} i.registry, i.repository, i.tag, i.digest, p.layer_digest, p.source_path, p.ecosystem, p.name, p.version,
        p.arch, p.source_name, p.source_version,
        CASE
@@ -18,8 +22,11 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, p.layer_digest, p.sour
                    'distro=' || concat_ws('-', l.distro_id, l.distro_version))), '&')
        END AS purl,
        p.licenses, p.origin, CASE WHEN p.ecosystem IN {system} THEN l.os_namespace END AS namespace,
-       coalesce(list_contains(l.off, p.source_path), false) AS owned, p.modularity, p.package_id, i.os, i.arch AS platform_arch
+       coalesce(list_contains(l.off, p.source_path), false) AS owned, p.modularity, p.package_id, i.os, i.arch AS platform_arch,
+       coalesce(o.layer, p.layer_digest) AS introduced_layer, nullif(coalesce(o.step, l.step), '') AS introduced_by,
+       coalesce(o.n, l.n) <= l.base_layers AS from_base
 FROM {_images} i
 JOIN {_chain_visible} l ON l.ck = i.ck
 JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk
+LEFT JOIN {_origins} o ON o.mk = l.rk AND o.package_id = p.package_id AND o.path = p.source_path
 WHERE l.hidden IS NULL OR NOT list_contains(l.hidden, p.source_path)

@@ -10,6 +10,7 @@
 -- unknown: of them, with no severity
 -- fixable: of them, with a fixed version
 -- kev: of them, in CISA's list of exploited vulnerabilities
+-- vulnerabilities_base: of them, in packages that the base image brought; null where the base is unknown
 -- findings: rows in `vulnerabilities`
 -- packages: visible packages
 -- secrets: in any layer
@@ -17,6 +18,8 @@
 -- malware: in any layer
 -- misconfigurations: failed checks
 -- notes: things skipped or unparsable
+-- base_digest: the base image's manifest or index: as labelled, else of that image
+-- base_name: what the builder called the base image
 -- os_namespace: whose advisories the OS packages are matched with
 -- os_matched: whether the database has advisories for that distribution: if false, no finding does not mean clean; null
 --   where there is no distribution, or nothing was matched
@@ -41,11 +44,14 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        c.os_namespace,
        CASE WHEN m.sweep_id IS NOT NULL AND c.distro_id IS NOT NULL
             THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched,
-       i.scanned_at
+       i.scanned_at, c.base_layers, c.base_evidence, coalesce(h.base_digest, c.base_digest) AS base_digest, h.base_name,
+       CASE WHEN m.sweep_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base
 FROM {images} i
 LEFT JOIN image_chains t ON t.digest = i.digest
 LEFT JOIN {_chains} c ON c.ck = {key:t.chain_id}
 LEFT JOIN matches m ON m.sweep_id = i.sweep_id
 LEFT JOIN {_chain_severities} f ON f.ck = c.ck AND {same}
 LEFT JOIN {_chain_counts} n ON n.ck = c.ck
+LEFT JOIN (SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
+           WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest) h ON h.digest = i.digest
 LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

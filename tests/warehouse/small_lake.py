@@ -135,13 +135,14 @@ def fill(lake: Lake) -> None:
         for name, layers in CHAINS.items() for n, layer in enumerate(layers)
     )))  # fmt: skip
     debian = {"distro_id": "debian", "distro_version": "12", "distro_name": "Debian 12", "os_namespace": "Debian:12"}
+    of_debian = {"base_layers": 1, "base_evidence": "image", "base_digest": digest("debian")}
     prefixes = {chain(layers[: n + 1]): layers[: n + 1] for layers in CHAINS.values() for n in range(len(layers))}
     lake.write("chains", "c", table("chains", (
         {
             "chain_id": name, "parent_id": chain(layers[:-1]) if layers[:-1] else None,
-            "layer_digest": digest(layers[-1]),
+            "layer_digest": digest(layers[-1]), "created_by": f"RUN {layers[-1]}",
             "depth": len(layers), "version": "1", "squash_id": "q", "squashed_at": NOON,
-            **(debian if layers[0] == "base" else {}),
+            **(debian if layers[0] == "base" else {}), **(of_debian if len(layers) == 3 else {}),
         }
         for name, layers in prefixes.items()
     )))  # fmt: skip
@@ -154,6 +155,10 @@ def fill(lake: Lake) -> None:
             (["base", "app", "clean"], "app", "app/.env", "hidden"),
         )
     )))  # fmt: skip
+    lake.write("origins", "o", table("origins", [
+        {"chain_id": chain(["base", "app"]), "squash_id": "q", "path": STATUS, "package_id": BASH, "ordinal": 0},
+        {"chain_id": chain(["base", "app"]), "squash_id": "void", "path": STATUS, "package_id": NEW_SSL, "ordinal": 0},
+    ]))  # fmt: skip
     lake.write("config_checks", "k", table("config_checks", 2 * [
         {"digest": digest("app"), "check_id": "root", "title": "Runs as root", "severity": "low",
          "message": "m", "remediation": "r"}

@@ -65,6 +65,45 @@ def test_vulnerabilities_leave_out_hidden_and_owned_packages_and_other_distribut
     ])  # fmt: skip
 
 
+def test_a_package_that_a_layer_lists_again_came_with_the_layer_that_listed_it_first(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    told = "tag, name, layer_digest, introduced_layer, introduced_by, from_base"
+    assert rows(con, f"SELECT {told} FROM image_packages WHERE tag IN ('base', 'tiny', 'v1')") == [
+        ("base", "bash", digest("base"), digest("base"), "RUN base", None),
+        ("base", "libssl", digest("base"), digest("base"), "RUN base", None),
+        ("base", "x", digest("base"), digest("base"), "RUN base", None),
+        ("tiny", "left-pad", digest("scratch"), digest("scratch"), "RUN scratch", None),
+        ("v1", "bash", digest("app"), digest("base"), "RUN base", True),
+        ("v1", "left-pad", digest("app"), digest("app"), "RUN app", False),
+        ("v1", "libssl", digest("app"), digest("app"), "RUN app", False),
+        ("v1", "x", digest("base"), digest("base"), "RUN base", True),
+    ]
+    told = "package, vuln_id, layer_digest, introduced_layer, introduced_by, from_base"
+    assert rows(con, f"SELECT {told} FROM vulnerabilities WHERE tag = 'v1'") == [
+        ("bash", "CVE-3", digest("app"), digest("base"), "RUN base", True),
+        ("left-pad", "CVE-3", digest("app"), digest("app"), "RUN app", False),
+    ]
+
+
+def test_the_summary_tells_the_share_of_the_base_image(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    fill(lake)
+    told = "tag, base_layers, base_evidence, base_digest, base_name, vulnerabilities_base"
+    query = f"SELECT {told} FROM image_summary WHERE tag IN ('base', 'v1')"
+    with connect(lake) as con:
+        assert rows(con, query) == [
+            ("base", None, None, None, None, None), ("v1", 1, "image", digest("debian"), None, 1)
+        ]  # fmt: skip
+    labelled = {
+        "ref_digest": digest("app"), "platforms": "all", "digest": digest("app"), "size_bytes": 1, "layer_count": 3,
+        "status": "ok", "resolved_at": NOON, "base_name": "docker.io/x:1", "base_digest": digest("index"),
+    }  # fmt: skip
+    lake.write("manifests", "m", table("manifests", [labelled]))
+    with connect(lake) as con:
+        assert rows(con, query)[1] == ("v1", 1, "image", digest("index"), "docker.io/x:1", 1)
+
+
 def test_the_promised_columns_come_first_and_in_order(con: duckdb.DuckDBPyConnection) -> None:
     promised = re.findall(
         r"\w+",
