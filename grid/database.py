@@ -69,6 +69,8 @@ class FeedState:
     """``url``, ``etag``, ``bytes``, ``sha256`` of every file that was read."""
     message: str = ""
     """Why it is not ``ok``."""
+    ranges: int = 0
+    """Affected ranges and listed versions in what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Manifest:
                     "name": f.name,
                     "status": f.status,
                     "advisories": f.advisories,
+                    "ranges": f.ranges,
                     "fetched_at": f.fetched_at,
                     "source_date": f.source_date,
                     "message": f.message,
@@ -140,6 +143,7 @@ class Manifest:
                         name=str(f["name"]),
                         status=str(f["status"]),
                         advisories=int(f["advisories"]),
+                        ranges=int(f.get("ranges", 0)),
                         fetched_at=str(f.get("fetched_at", "")),
                         source_date=str(f.get("source_date", "")),
                         message=str(f.get("message", "")),

@@ -1,21 +1,24 @@
 """From advisories to a published database: groups, precedence, order.
 
-Rows are staged on disk as they are parsed, and DuckDB joins and sorts them within a memory limit, so what a
-build needs does not grow with the feeds (only the ids that have aliases are held).
+Rows are staged on disk as they are parsed (``parts``), and DuckDB joins and sorts them within a memory limit, so
+what a build needs does not grow with the feeds (only the ids that have aliases are held).
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from grid.database import Database, FeedState
 from grid.ecosystems import ALL
@@ -34,10 +37,21 @@ from grid.schema import (
 from vulndb.feed import Record
 from vulndb.feeds.kev import entries as kev_entries
 from vulndb.feeds.osv import advisory
+from vulndb.groups import Groups
 from vulndb.publish import locked, new_version, publish, seal, write_table
 from vulndb.stage import STAGED, Stage
 
-__all__ = ["build", "build_records", "build_sample", "inputs_of", "key_versions", "locked", "publish"]
+__all__ = [
+    "build",
+    "build_records",
+    "build_sample",
+    "build_staged",
+    "inputs_of",
+    "key_versions",
+    "locked",
+    "noted",
+    "publish",
+]
 
 MEMORY = "768MB"
 _BATCH = 32_768
@@ -63,26 +77,20 @@ def inputs_of(files: Iterable[str], feed_versions: Iterable[tuple[str, int]]) ->
     return hashlib.sha256(orjson.dumps(document)).hexdigest()
 
 
-def build(
+def build_staged(
     root: Path,
-    records: Records,
+    staged: Sequence[Path],
     *,
-    states: Callable[[Counter[str]], Sequence[FeedState]],
-    notes: Callable[[Counter[str]], Sequence[str]] = lambda counts: (),
+    feeds: Sequence[FeedState],
+    notes: Sequence[str] = (),
     inputs: str = "",
 ) -> Database:
-    """Build and publish a version from records; the caller holds ``locked(root)``.
-
-    ``states`` and ``notes`` are asked when all is read, with the number of advisories of each feed. Raises
-    what ``records`` raises; then nothing changes.
-    """
+    """Build and publish a version from staged rows (folders of ``Stage``); the caller holds ``locked(root)``."""
     with new_version(root) as folder:
-        staged = folder / "stage"
-        with Stage(staged) as stage:
-            for feed, verdicts, record in records:
-                stage.add(feed, record, verdicts=verdicts)
-        with _connect(staged) as con:
-            _views(con, stage)
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        with _connect(scratch) as con:
+            _views(con, staged)
             files = {}
             for table, query in (
                 (ADVISORIES, _ADVISORIES),
@@ -97,19 +105,32 @@ def build(
             ):
                 order = ", ".join(dict.fromkeys((*table.sort_by, *_TIES.get(table.name, ()))))
                 files[table.name] = write_table(folder, table, _stream(con, f"{query} ORDER BY {order}"))
-        for leftover in sorted(staged.rglob("*"), reverse=True):
-            leftover.rmdir() if leftover.is_dir() else leftover.unlink()
-        staged.rmdir()
-        counted = [f"{text} ({count})" for text, count in sorted(stage.notes.items())]
-        return seal(
-            root,
-            folder,
-            files,
-            key_versions=key_versions(),
-            feeds=states(stage.advisories),
-            notes=[*notes(stage.advisories), *counted],
-            inputs=inputs,
-        )
+        shutil.rmtree(scratch)
+        return seal(root, folder, files, key_versions=key_versions(), feeds=feeds, notes=notes, inputs=inputs)
+
+
+def build(
+    root: Path,
+    records: Records,
+    *,
+    states: Callable[[Counter[str]], Sequence[FeedState]],
+    notes: Callable[[Counter[str]], Sequence[str]] = lambda counts: (),
+    inputs: str = "",
+) -> Database:
+    """Build and publish a version from records; the caller holds ``locked(root)``.
+
+    ``states`` and ``notes`` are asked when all is read, with the number of advisories of each feed. Raises
+    what ``records`` raises; then nothing changes.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".staged-", dir=root) as temporary:
+        folder = Path(temporary)
+        with Stage(folder) as stage:
+            for feed, verdicts, record in records:
+                stage.add(feed, record, verdicts=verdicts)
+        counts = stage.advisories
+        told = [*notes(counts), *noted(stage.notes)]
+        return build_staged(root, [folder], feeds=states(counts), notes=told, inputs=inputs)
 
 
 def build_records(root: Path, records: Iterable[object], *, exploited: Iterable[object] = ()) -> Database:
@@ -128,6 +149,11 @@ def build_records(root: Path, records: Iterable[object], *, exploited: Iterable[
 
     with locked(root):
         return build(root, all_records(), states=states)
+
+
+def noted(notes: Mapping[str, int]) -> list[str]:
+    """What was counted while staging, for the manifest."""
+    return [f"{text} ({count})" for text, count in sorted(notes.items())]
 
 
 def build_sample(root: Path) -> Path:
@@ -238,11 +264,19 @@ def _connect(scratch: Path) -> duckdb.DuckDBPyConnection:
     )  # fmt: skip
 
 
-def _views(con: duckdb.DuckDBPyConnection, stage: Stage) -> None:
-    for name in STAGED:
-        con.read_parquet(str(stage.path(name))).create_view(name)
-    groups = stage.groups.resolve()
-    pairs = [(name, display) for display, members in groups.items() for name in members]
+def _views(con: duckdb.DuckDBPyConnection, staged: Sequence[Path]) -> None:
+    groups = Groups()
+    for name, schema in STAGED.items():
+        paths = [str(path) for folder in staged if (path := folder / f"{name}.parquet").exists()]
+        if name == "equals":
+            for file in paths:
+                for batch in pq.ParquetFile(file).iter_batches():
+                    groups.equal_pairs(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True))
+        elif paths:
+            con.read_parquet(paths).create_view(name)
+        else:
+            con.from_arrow(schema.empty_table()).create(name)
+    pairs = [(name, display) for display, members in groups.resolve().items() for name in members]
     grouped = pa.table(
         {"id": pa.array([p[0] for p in pairs], pa.string()), "vuln_id": pa.array([p[1] for p in pairs], pa.string())}
     )

@@ -6,6 +6,7 @@ that tests parse folders of files. A new feed is one file in ``feeds/`` and one 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -221,6 +222,11 @@ class FileState:
     origin: str = ""
     """Where it came from, mirror included: validators of one origin mean nothing to another."""
     fetched_at: str = ""
+    """RFC 3339: when these bytes came."""
+    checked_at: str = ""
+    """RFC 3339: when the publisher last said that they are what it has."""
+    aside: bool = False
+    """Not parsed: it only says what to fetch."""
 
 
 class Transport(Protocol):
@@ -240,8 +246,10 @@ class Workspace:
     files: dict[str, FileState] = field(default_factory=dict)
     """By URL: what is there, whole and checked."""
     failures: dict[str, str] = field(default_factory=dict)
-    """By URL: why the last fetch of it failed. "" once it passed."""
+    """By URL: why the last fetch of it failed, or why what came was refused."""
     emit: Emit = silent
+    accepted: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By part (see ``vulndb.parts``): what it came to when it was last built into a database."""
 
     @classmethod
     def open(cls, folder: Path, emit: Emit = silent) -> Workspace:
@@ -251,6 +259,7 @@ class Workspace:
             raw = orjson.loads((folder / "state.json").read_bytes())
             states = [FileState(**state) for state in raw["files"]]
             workspace.failures = {str(k): str(v) for k, v in raw["failures"].items()}
+            workspace.accepted = {str(k): {n: int(c) for n, c in v.items()} for k, v in raw.get("accepted", {}).items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return workspace
         for state in states:
@@ -275,13 +284,73 @@ class Workspace:
     def save(self) -> None:
         """Make the state durable."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        document = {"files": [asdict(state) for state in self.files.values()], "failures": self.failures}
+        document = {
+            "files": [asdict(state) for state in self.files.values()],
+            "failures": self.failures,
+            "accepted": self.accepted,
+        }
         write_durably(self.folder / "state.json", orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
     def present(self) -> Iterator[tuple[FileState, Path]]:
         """The fetched files, sorted by URL."""
         for url in sorted(self.files):
             yield self.files[url], self.path(url)
+
+    # What is fetched replaces what was there, and may turn out to be bad only when it is parsed: until it has been
+    # accepted, the last good state is kept beside it, as hard links.
+
+    def remember(self) -> None:
+        """Keep the present files as the last good state, unless an earlier one still waits to be accepted over."""
+        good = self.folder / _GOOD
+        if good.exists() or not self.files:
+            return
+        temporary = self.folder / f"{_GOOD}-tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        kept = Workspace(temporary, dict(self.files))
+        for state, path in self.present():
+            _link(path, kept.path(state.url))
+        kept.save()
+        temporary.rename(good)
+
+    def last_good(self) -> Workspace:
+        """The state that ``remember`` kept; empty if there is none."""
+        return Workspace.open(self.folder / _GOOD)
+
+    def restore(self, urls: Iterable[str]) -> None:
+        """Put these files back as ``remember`` found them; those that it did not find are forgotten."""
+        good = self.last_good()
+        chosen = set(urls)
+        for url in chosen:
+            self.files.pop(url, None)
+        self.save()  # killed from here on, they are fetched again
+        for url in chosen:
+            self.path(url).unlink(missing_ok=True)
+            if url in good.files:
+                _link(good.path(url), self.path(url))
+                self.files[url] = good.files[url]
+        self.save()
+
+    def accept(self, counts: Mapping[str, dict[str, int]]) -> None:
+        """The present files have been built into a database: they are the good ones now."""
+        if self.accepted != counts:
+            self.accepted = dict(counts)
+            self.save()
+        good = self.folder / _GOOD
+        if good.exists():
+            (good / "state.json").unlink(missing_ok=True)  # first: half of it must not count
+            shutil.rmtree(good, ignore_errors=True)
+
+
+_GOOD = ".good"
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
 
 
 # --- the protocol --------------------------------------------------------------------------------
@@ -296,7 +365,8 @@ class Feed(Protocol):
     """Raise it when ``parse`` changes what it yields: the next update builds again."""
     verdicts: bool
     """It speaks for its namespaces: for a package and problem it names, other feeds' rows there are dropped."""
-    # A feed with ``default = False`` is fetched only when named, and from then on.
+    # A feed with ``default = False`` is fetched only when named, and from then on. One whose files can be parsed apart
+    # may say so: ``parts(urls) -> {name: [url, …]}``, each of which is given to ``parse`` as a workspace of its own.
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
         """Bring the files up to date. ``ecosystems`` names extra ones that the user asked for.
@@ -338,9 +408,9 @@ def finish(workspace: Workspace, changed: bool, reached: int) -> None:
 
 
 def fetch_one(
-    workspace: Workspace, transport: Transport, source: Source, check: Callable[[Path], None]
+    workspace: Workspace, transport: Transport, source: Source, check: Callable[[Path], None], *, aside: bool = False
 ) -> Literal["new", "unchanged", "absent", "failed"]:
-    """Fetch one file into the workspace and record how it went."""
+    """Fetch one file into the workspace and record how it went; ``aside`` as in ``FileState``."""
     url = source.url
     target = workspace.path(url)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -352,6 +422,7 @@ def fetch_one(
         state = transport.get(source, target, workspace.files.get(url), progress, check)
     except Unchanged:
         workspace.failures.pop(url, None)
+        workspace.files[url] = replace(workspace.files[url], checked_at=_now())
         return "unchanged"
     except Absent:
         if url in workspace.files:
@@ -367,9 +438,13 @@ def fetch_one(
         return "failed"
     workspace.failures.pop(url, None)
     same = url in workspace.files and workspace.files[url].sha256 == state.sha256
-    workspace.files[url] = replace(state, fetched_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    workspace.files[url] = replace(state, fetched_at=_now(), checked_at=_now(), aside=aside)
     workspace.save()
     return "unchanged" if same else "new"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def load_json(path: Path, limit: int = 512 * MIB) -> Any:

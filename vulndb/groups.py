@@ -75,6 +75,10 @@ class Groups:
         """Say that these ids name what ``record`` is about."""
         self._edges.extend((record, other) for other in others)
 
+    def equal_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """The same, of many."""
+        self._edges.extend(pairs)
+
     def _root(self, name: str) -> str:
         parent = self._parent
         parent.setdefault(name, name)

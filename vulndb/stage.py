@@ -5,6 +5,7 @@ What needs more than one record (alias groups, which feed has the say) is left t
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import astuple
@@ -32,7 +33,7 @@ from vulndb.feed import (
     Scored,
     Skipped,
 )
-from vulndb.groups import Groups, named, problem_id
+from vulndb.groups import named, problem_id
 from vulndb.ranges import Span, spans
 from vulndb.ratings import complete
 
@@ -55,7 +56,10 @@ STAGED: dict[str, pa.Schema] = {
     "eol": pa.schema([(c.name, c.type) for c in EOL.columns]),
     "repository_cpes": pa.schema([(c.name, c.type) for c in REPOSITORY_CPES.columns]),
     "container_repositories": pa.schema([(c.name, c.type) for c in CONTAINER_REPOSITORIES.columns]),
+    "equals": pa.schema([("id", _TEXT), ("other", _TEXT)]),
 }  # fmt: skip
+STAGE_VERSION = 1
+"""Raise it when the same records become other rows: then everything is staged anew."""
 _FLUSH = 20_000
 _PLAIN: dict[type, str] = {
     Exploited: "kev",
@@ -94,20 +98,21 @@ def _strict(namespace: str) -> Callable[[str], bytes]:
 
 
 class Stage:
-    """A folder of Parquet files, one for each of ``STAGED``; use it as a context manager, then read it."""
+    """A folder of Parquet files, one for each of ``STAGED`` that has rows; use it as a context manager, then read it.
+
+    The files are on disk when it ends.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.groups = Groups()
         self.notes: Counter[str] = Counter()
         self.advisories: Counter[str] = Counter()
         """By feed: records that say something about some package."""
+        self.ranges: Counter[str] = Counter()
+        """By feed: rows of ``ranges`` and ``exact``."""
         self._folder = folder
         self._rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in STAGED}
-        self._writers = {
-            name: pq.ParquetWriter(self.path(name), schema, compression="zstd", compression_level=1)
-            for name, schema in STAGED.items()
-        }
+        self._writers: dict[str, pq.ParquetWriter] = {}
 
     def path(self, table: str) -> Path:
         return self._folder / f"{table}.parquet"
@@ -118,10 +123,13 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for name in STAGED if kind is None else ():
+            self._flush(name)
         for name, writer in self._writers.items():
-            if kind is None:
-                self._flush(name)
             writer.close()
+            if kind is None:
+                with self.path(name).open("rb+") as stream:
+                    os.fsync(stream.fileno())
 
     def _flush(self, name: str) -> None:
         rows = self._rows[name]
@@ -130,6 +138,8 @@ class Stage:
         schema = STAGED[name]
         columns = zip(*rows, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        if name not in self._writers:
+            self._writers[name] = pq.ParquetWriter(self.path(name), schema, compression="zstd", compression_level=1)
         self._writers[name].write_batch(pa.record_batch(arrays, schema=schema))
         rows.clear()
 
@@ -167,7 +177,8 @@ class Stage:
         problems, equals = named(advisory)
         for problem in problems:
             self._put("problems", name, source, problem)
-        self.groups.equal(problems[0], equals)
+        for other in equals:
+            self._put("equals", problems[0], other)
         self._ratings(name, source, advisory.ratings)
         for affected in advisory.affected:
             ecosystem = _ecosystem(affected.namespace)
@@ -219,6 +230,7 @@ class Stage:
         self._exact(name, source, package, affected, unparsed, repairs[0][1] if repairs else None)
 
     def _range(self, name: str, source: str, package: str, affected: Affected, span: Span, fixed: str | None) -> None:
+        self.ranges[source] += 1
         self._put(
             "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
             span.last_affected, _state(affected, fixed), affected.severity, list(affected.arches) or None,
@@ -229,6 +241,7 @@ class Stage:
         self, name: str, source: str, package: str, affected: Affected, versions: Iterable[str], fixed: str | None
     ) -> None:
         for version in dict.fromkeys(versions):
+            self.ranges[source] += 1
             self._put(
                 "exact", affected.namespace, package, version, name, source, fixed, _state(affected, fixed),
                 affected.severity,

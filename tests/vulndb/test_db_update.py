@@ -20,9 +20,11 @@ import pytest
 
 from grid.database import Database, open_database
 from grid.errors import DatabaseMissing, FeedUnavailable, UsageError
+from vulndb.feed import FeedParsed, Source, fetch_all
 from vulndb.feeds import BY_NAME, alpine, debian, kev, osv
 from vulndb.fetch import HttpTransport
 from vulndb.update import Updated, update
+from vulndb.workers import Processes, in_process
 
 
 def run(root: Path, mirror: str | Path, **more: Any) -> Updated:
@@ -73,6 +75,10 @@ def small() -> dict[str, bytes]:
 
 def counts(database: Database) -> dict[str, int]:
     return {name: file.rows for name, file in database.manifest.tables.items()}
+
+
+def sums(database: Database) -> dict[str, str]:
+    return {name: file.sha256 for name, file in database.manifest.tables.items()}
 
 
 @pytest.mark.data
@@ -167,13 +173,118 @@ def test_a_further_ecosystem_is_fetched_from_then_on(feed_server: Any, tmp_path:
     assert run(tmp_path, feed_server.url, feeds=FOUR).warnings == ()
 
 
-def test_a_feed_that_collapses_is_told(feed_server: Any, tmp_path: Path) -> None:
+def test_a_part_that_collapses_is_refused_until_it_is_forced(feed_server: Any, tmp_path: Path) -> None:
     many = [record(f"PYSEC-{n}", "PyPI", f"p{n}", "2") for n in range(10)]
     feed_server.files |= small() | {place(osv.url("PyPI")): zipped(*many)}
-    run(tmp_path, feed_server.url)
+    first = run(tmp_path, feed_server.url, feeds=FOUR)
     feed_server.files[place(osv.url("PyPI"))] = zipped(*many[:2])
-    done = run(tmp_path, feed_server.url)
-    assert any("osv: 3 advisories, there were 11 before" in warning for warning in done.warnings)
+    for _ in range(2):  # it is fetched and refused each time, and nothing changes
+        done = run(tmp_path, feed_server.url, feeds=FOUR)
+        (warning,) = done.warnings
+        assert (
+            "PyPI: 2 advisories with 2 ranges, there were 10 with 10: refused" in warning and "old, is used" in warning
+        )
+        assert not done.rebuilt and done.database == first.database and done.incomplete == ("osv",)
+    forced = run(tmp_path, feed_server.url, feeds=FOUR, force=True)
+    assert forced.warnings == () and forced.rebuilt and counts(forced.database)["ranges"] == 3
+    assert not run(tmp_path, feed_server.url, feeds=FOUR).rebuilt
+
+
+def test_a_refused_part_does_not_hold_up_the_rest(feed_server: Any, tmp_path: Path) -> None:
+    many = [record(f"PYSEC-{n}", "PyPI", f"p{n}", "2") for n in range(10)]
+    feed_server.files |= small() | {place(osv.url("PyPI")): zipped(*many)}
+    run(tmp_path, feed_server.url, feeds=FOUR)
+    unranged = [{**one, "affected": [{**one["affected"][0], "ranges": [], "versions": []}]} for one in many]
+    feed_server.files[place(osv.url("PyPI"))] = zipped(*many[:4], *unranged[4:])
+    feed_server.files[place(osv.url("npm"))] = zipped(record("GHSA-1", "npm", "n", "2"))
+    done = run(tmp_path, feed_server.url, feeds=FOUR)
+    assert done.rebuilt and counts(done.database)["ranges"] == 12
+    (state,) = (f for f in done.database.manifest.feeds if f.name == "osv")
+    assert (state.status, state.advisories, state.ranges) == ("stale", 12, 12) and "refused" in state.message
+
+
+class Breaking:
+    """A feed whose files pass their check, and whose parser chokes on some."""
+
+    name, version, verdicts = "breaking", 1, False
+    URL = "https://example.com/list.json"
+
+    def fetch(self, workspace: Any, transport: Any, ecosystems: Any = ()) -> None:
+        fetch_all(workspace, transport, [Source(self.URL)], lambda path: None)
+
+    def parse(self, workspace: Any) -> Any:
+        for _, path in workspace.present():
+            for entry in json.loads(path.read_bytes()):
+                yield osv.advisory(entry)
+
+
+@pytest.mark.parametrize("bad", [b"[", b'[{"id": 7}, 7]', b'["x", {"affected": 1}'])
+def test_a_feed_that_cannot_be_parsed_keeps_its_last_good_state(feed_server: Any, tmp_path: Path, bad: bytes) -> None:
+    name = place(Breaking.URL)
+    feed_server.files |= small() | {name: json.dumps([record("X-1", "npm", "n", "2")]).encode()}
+    feeds = (*FOUR, Breaking())
+    assert counts(run(tmp_path, feed_server.url, feeds=feeds).database)["ranges"] == 3
+    feed_server.files |= {name: bad, place(osv.url("npm")): zipped(record("GHSA-1", "npm", "n", "2"))}
+    done = run(tmp_path, feed_server.url, feeds=feeds)
+    assert done.rebuilt and counts(done.database)["ranges"] == 4
+    assert done.incomplete == ("breaking",)
+    if bad.endswith(b"]"):  # odd entries are notes, and too few are left
+        assert "refused" in done.warnings[0]
+        return
+    assert "could not be read" in done.warnings[0]
+    fresh = run(tmp_path / "fresh", feed_server.url, feeds=feeds)
+    assert fresh.incomplete == ("breaking",) and "nothing of it is used" in fresh.warnings[0]
+    feed_server.files[name] = json.dumps([record("X-1", "npm", "n", "3")]).encode()
+    assert run(tmp_path, feed_server.url, feeds=feeds).warnings == ()
+
+
+def test_only_what_has_changed_is_parsed_again(feed_server: Any, tmp_path: Path) -> None:
+    parsed: list[str] = []
+
+    def watching(parts: Any, done: Any, progress: Any) -> None:
+        parsed.extend(part.label for part in parts)
+        in_process(parts, done, progress)
+
+    feed_server.files |= small()
+    first = run(tmp_path, feed_server.url, feeds=FOUR, runner=watching)
+    assert sorted(parsed) == ["alpine", "debian", "kev", "osv Debian", "osv PyPI"]
+    assert not run(tmp_path, feed_server.url, feeds=FOUR, runner=watching).rebuilt and len(parsed) == 5
+    feed_server.files[place(osv.url("PyPI"))] = zipped(record("PYSEC-1", "PyPI", "p", "3", aliases=["CVE-2020-0001"]))
+    second = run(tmp_path, feed_server.url, feeds=FOUR, runner=watching)
+    assert parsed[5:] == ["osv PyPI"] and second.rebuilt
+    fresh = run(tmp_path / "fresh", feed_server.url, feeds=FOUR)
+    assert sums(fresh.database) == sums(second.database) != sums(first.database)
+    (staged,) = (tmp_path / "workspace" / "osv" / ".staged").glob("PyPI-*")
+    (staged / "ranges.parquet").write_bytes(b"damaged")
+    feed_server.files[place(osv.url("npm"))] = zipped(record("GHSA-1", "npm", "n", "2"))
+    run(tmp_path, feed_server.url, feeds=FOUR, runner=watching)
+    assert sorted(parsed[6:]) == ["osv PyPI", "osv npm"]
+
+
+def test_parsing_in_other_processes_gives_the_same(feed_server: Any, tmp_path: Path) -> None:
+    feed_server.files |= small()
+    told: list[Any] = []
+    many = run(tmp_path / "a", feed_server.url, feeds=FOUR, runner=Processes(2, worthwhile=0), emit=told.append)
+    one = run(tmp_path / "b", feed_server.url, feeds=FOUR, runner=in_process)
+    assert sums(many.database) == sums(one.database) and many.warnings == ()
+    assert {event.feed for event in told if isinstance(event, FeedParsed)} >= {"osv PyPI", "osv Debian", "kev"}
+
+
+class Deadly(Breaking):
+    """A feed that takes its process with it."""
+
+    name = "deadly"
+
+    def parse(self, workspace: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield
+
+
+def test_a_process_that_dies_costs_its_feed_only(feed_server: Any, tmp_path: Path) -> None:
+    feed_server.files |= small() | {place(Breaking.URL): b"[]"}
+    done = run(tmp_path, feed_server.url, feeds=(*FOUR, Deadly()), runner=Processes(2, worthwhile=0))
+    assert counts(done.database)["ranges"] == 2 and done.incomplete == ("deadly",)
+    assert "died (signal 9)" in done.warnings[0]
 
 
 def test_a_changed_key_builds_again_without_a_new_download(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,13 @@ class OsvFeed:
                         f"OSV has no ecosystem {name!r}",
                         remedy=f"see {HOST}/ecosystems.txt for their names; a mirror may hold fewer",
                     )
+
+    def parts(self, urls: Iterable[str]) -> dict[str, list[str]]:
+        """One for each ecosystem."""
+        found: dict[str, list[str]] = {}
+        for one in urls:
+            found.setdefault(unquote(urlsplit(one).path).split("/")[1], []).append(one)
+        return found
 
     def parse(self, workspace: Workspace) -> Iterator[Record]:
         for state, path in workspace.present():
