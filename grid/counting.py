@@ -31,6 +31,7 @@ NEWEST: dict[str, tuple[list[str], list[str]]] = {
 RUNS: dict[str, tuple[str, list[str]]] = {
     "hidden": ("chains", ["chain_id", "squash_id"]),
     "origins": ("chains", ["chain_id", "squash_id"]),
+    "distro_support": ("matches", ["match_id"]),
     "findings": ("matches", ["match_id"]),
 }
 """Table → the table whose newest rows commit it, and the columns that both carry."""

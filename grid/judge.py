@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grid import ecosystems, findings, match
+from grid import ecosystems, findings, match, support
 from grid.database import Database
 from grid.errors import DatabaseInvalid
 from grid.events import Emit, Stage, Warned
 from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
 from grid.model import Distro
-from grid.schema import CHAINS, FINDINGS, MATCHES
+from grid.schema import CHAINS, DISTRO_SUPPORT, FINDINGS, MATCHES
 from grid.store import Lake
 from grid.warehouse import connect, memory
 
@@ -273,7 +273,7 @@ FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ec
 _PLACES_OF_STACK = """
 CREATE TEMP TABLE places AS
 WITH tops AS (SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest)
-SELECT DISTINCT s.layer_digest, c.os_namespace
+SELECT DISTINCT s.layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name
 FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
 """
 
@@ -283,8 +283,25 @@ WITH tops AS (
     SELECT DISTINCT t.chain_id FROM images i JOIN image_chains t USING (digest)
     WHERE i.sweep_id = ? AND i.status IN ('ok', 'incomplete')
 )
-SELECT DISTINCT unnest(c.layers) AS layer_digest, c.os_namespace FROM tops JOIN chains c USING (chain_id)
+SELECT DISTINCT unnest(c.layers) AS layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name
+FROM tops JOIN chains c USING (chain_id)
 """
+
+
+_RELEASES = (
+    "SELECT DISTINCT distro_id, distro_version, distro_name FROM places WHERE distro_id IS NOT NULL ORDER BY ALL"
+)
+
+
+def _support(database: Database, releases: pa.Table, match_id: str) -> pa.Table:
+    """Rows of ``distro_support``: the state of each distribution today."""
+    rows = releases.to_pylist()
+    found = support.support(database, [tuple(row.values()) for row in rows], datetime.now(UTC).date())
+    told = [
+        {"match_id": match_id, **row, "support": s.state, "eol": s.eol, "extended_eol": s.extended_eol}
+        for row, s in zip(rows, found, strict=True)
+    ]
+    return pa.Table.from_pylist(told, schema=DISTRO_SUPPORT.arrow)
 
 
 def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> list[str]:
@@ -323,6 +340,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         hits = match.hits(con, database, candidates)
         rows = findings.merge(con, database, hits)
         known = _known_namespaces(con, database, candidates)
+        releases = con.sql(_RELEASES).to_arrow_table()
     unordered = hits.unparsed.num_rows
     if unordered:
         emit(
@@ -331,6 +349,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
             )
         )
     rows = rows.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), rows.num_rows))
+    lake.write("distro_support", match_id, _support(database, releases, match_id))
     lake.write("findings", match_id, rows.select(FINDINGS.arrow.names))
     mark = {
         "match_id": match_id,

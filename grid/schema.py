@@ -480,6 +480,21 @@ MATCHES = Table(
     ("match_id",),
 )
 
+DISTRO_SUPPORT = Table(
+    "distro_support",
+    "Whether the releases of distributions that a match run met got security updates on that day.",
+    (
+        Column("match_id", LABEL, "the match run"),
+        Column("distro_id", LABEL, "as in `chains`"),
+        Column("distro_version", LABEL, "as in `chains`", True),
+        Column("distro_name", TEXT, "as in `chains`", True),
+        Column("support", LABEL, "`supported`, `extended` (long-term or paid updates only), `ended` or `unknown`"),
+        Column("eol", LABEL, "YYYY-MM-DD: the end of regular security updates; null if no date is known", True),
+        Column("extended_eol", LABEL, "YYYY-MM-DD: the end of all, where they go on for longer", True),
+    ),
+    ("match_id", "distro_id", "distro_version"),
+)
+
 FINDINGS = Table(
     "findings",
     "A row per distinct package and problem: images are joined in by the view `vulnerabilities`, so the table grows "
@@ -539,7 +554,8 @@ FINDINGS = Table(
 LAKE_TABLES: tuple[Table, ...] = (
     LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS, MALWARE,
     NOTES,
-    MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, FINDINGS,
+    MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, DISTRO_SUPPORT,
+    FINDINGS,
 )  # fmt: skip
 FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")
 
@@ -659,11 +675,13 @@ EOL = Table(
     "eol",
     "When releases of distributions end, as endoflife.date gathers it.",
     (
-        Column("distro_id", LABEL, "as `ID` in os-release: `debian`, `rhel`, `amzn` …"),
+        Column(
+            "distro_id", LABEL, "as `ID` in os-release: `debian`, `rhel`, `amzn` …; `centos-stream` for CentOS Stream"
+        ),
         Column("version", LABEL, "the release: `12`, `3.19`, `22.04`"),
         Column("codename", LABEL, "as endoflife.date writes it: `Bookworm`", True),
         Column("eol", LABEL, "YYYY-MM-DD: the end of free security updates; null if no date is known", True),
-        Column("extended_eol", LABEL, "YYYY-MM-DD: the end of paid ones, where there are any", True),
+        Column("extended_eol", LABEL, "YYYY-MM-DD: the end of long-term or paid ones, where there are any", True),
         Column("ended", FLAG, "whether it has ended, as the publisher says (there may be no date)"),
     ),
     ("distro_id", "version"),

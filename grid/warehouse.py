@@ -6,6 +6,7 @@
   ``{sweep}``     the column ``sweep_id`` in the second
   ``{raw.name}``  every row of a table, whether it counts or not
   ``{key:name}``  a digest as a short join key
+  ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{system}``    the names of OS package ecosystems
 A file whose name starts with ``_`` is a step on the way: it goes to the schema ``parts``.
 """
@@ -165,7 +166,6 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
     system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
     places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
     places["sweep"] = "" if latest else "i.sweep_id,"
-    places["same"] = "true" if latest else "f.sweep_id = i.sweep_id"  # joined on one value, rows multiply
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
     for name, other in views().items():
         if other.per_sweep or name.startswith("_"):
@@ -173,6 +173,8 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name, _, argument = match.group(1).partition(":")
+        if name == "same":  # joined on one value, rows multiply
+            return "true" if latest else f"{argument}.sweep_id = i.sweep_id"
         return _KEY.format(argument) if name == "key" else places[name]
 
     return _PLACE.sub(fill, view.sql)

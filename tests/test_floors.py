@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("estate", "ecosystems"),
     ("detectors",),
     ("layers",),
-    ("images", "match", "findings"),
+    ("images", "match", "findings", "support"),
     ("registries", "store", "counting", "warehouse"),
     ("plan", "limiter"),
     ("driver", "survey", "judge"),

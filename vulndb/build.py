@@ -35,6 +35,7 @@ from grid.schema import (
     SEVERITIES,
 )
 from vulndb.feed import Record
+from vulndb.feeds.eol import records as release_ends
 from vulndb.feeds.kev import entries as kev_entries
 from vulndb.feeds.osv import advisory
 from vulndb.groups import Groups
@@ -133,8 +134,11 @@ def build(
         return build_staged(root, [folder], feeds=states(counts), notes=told, inputs=inputs)
 
 
-def build_records(root: Path, records: Iterable[object], *, exploited: Iterable[object] = ()) -> Database:
-    """A database of OSV records (JSON objects) and entries of CISA's list: for samples and tests."""
+def build_records(
+    root: Path, records: Iterable[object], *, exploited: Iterable[object] = (), ends: object = None
+) -> Database:
+    """A database of OSV records (JSON objects), entries of CISA's list and a document of endoflife.date (``ends``):
+    for samples and tests."""
 
     def all_records() -> Iterator[tuple[str, bool, Record]]:
         for raw in records:
@@ -142,6 +146,8 @@ def build_records(root: Path, records: Iterable[object], *, exploited: Iterable[
                 yield "osv", False, found
         for entry in kev_entries({"vulnerabilities": list(exploited)}):
             yield "kev", False, entry
+        for release in () if ends is None else release_ends(ends):
+            yield "eol", False, release
 
     def states(counts: Counter[str]) -> list[FeedState]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -163,11 +169,15 @@ def build_sample(root: Path) -> Path:
     """
     advisories: list[object] = []
     exploited: list[object] = []
+    ends: object = None
     for file in sorted(resources.files("vulndb").joinpath("sample").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".json"):
             content = orjson.loads(file.read_bytes())
-            (exploited if file.name == "kev.json" else advisories).extend(content)
-    build_records(root, advisories, exploited=exploited)
+            if file.name == "eol.json":
+                ends = content
+            else:
+                (exploited if file.name == "kev.json" else advisories).extend(content)
+    build_records(root, advisories, exploited=exploited, ends=ends)
     return root
 
 

@@ -76,13 +76,20 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
     if status not in ("ok", "incomplete"):
         reason = Text(f"{status}: {row['error_code']}: {row['error_message']}", style=_STATUS[status])
         return Panel(reason, title=title, title_align="left", border_style=_STATUS[status])
+    distro = Text(distro_name(row), style="dim")
+    if row["distro_support"] is not None:
+        distro.append(f" ({support(row)})", style=_SUPPORT[row["distro_support"]])
     facts = [
-        str(row["distro_name"] or row["distro_id"] or "no distribution"),
         "/".join(filter(None, (row["os"], row["arch"]))),
         counted(row["layer_count"], "layer") + f", {size(row['size_bytes'])}",
         counted(row["packages"], "package"),
     ]
-    lines: list[RenderableType] = [Text(" · ".join(facts), style="dim")]
+    coverage = row["coverage"]
+    if coverage is not None and coverage >= 1:
+        facts.append("coverage 100%")
+    lines: list[RenderableType] = [
+        Text(" · ", style="dim").join([distro, *(Text(fact, style="dim") for fact in facts)])
+    ]
     if status == "incomplete":
         lines.append(Text(f"incomplete: {row['error_code']}: {row['error_message']}", style="yellow"))
     if matched:
@@ -90,10 +97,36 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
         if image.secrets:
             line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
         lines.append(line)
-    coverage = row["coverage"]
     if coverage is not None and coverage < 1:
-        lines.append(Text(f"coverage {coverage:.0%}: see the notes below", style="yellow"))
+        lines.append(Text(f"coverage {share(coverage)}: see the notes below", style="yellow"))
     return Panel(Group(*lines), title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+_SUPPORT = {"supported": "dim green", "extended": "yellow", "ended": "bold red", "unknown": "yellow"}
+
+
+def distro_name(row: Mapping[str, Any]) -> str:
+    """An image's distribution for people."""
+    told = row["distro_name"] or " ".join(filter(None, (row["distro_id"], row["distro_version"])))
+    return str(told or "no distribution")
+
+
+def support(row: Mapping[str, Any]) -> str:
+    """``supported until 2026-06-10``, ``support ended 2024-06-30``."""
+    state, day = row["distro_support"], row["distro_eol"]
+    if state == "ended":
+        day = row["distro_extended_eol"] or day
+        return f"support ended {day}" if day else "support ended"
+    if state == "extended":
+        return f"extended support only, since {day}" if day else "extended support only"
+    if state == "supported":
+        return f"supported until {day}" if day else "supported"
+    return "support state unknown"
+
+
+def share(coverage: float) -> str:
+    """A coverage below 1 never reads as 100%."""
+    return f"{min(coverage, 0.99):.0%}" if coverage < 1 else "100%"
 
 
 def _doubt(row: Mapping[str, Any]) -> Text | None:
@@ -101,8 +134,11 @@ def _doubt(row: Mapping[str, Any]) -> Text | None:
     if not row["packages"]:
         return Text("no package record found, so nothing was matched", style="yellow")
     if row["os_matched"] is False:
-        name = row["os_namespace"] or row["distro_name"] or row["distro_id"]
+        name = row["os_namespace"] or distro_name(row)
         return Text(f"the database has no advisories for {name}: its packages were not matched", style="yellow")
+    if row["distro_support"] == "ended":
+        name = distro_name(row)
+        return Text(f"no known vulnerability, but {name} gets no security updates any more", style="yellow")
     return None
 
 
@@ -168,11 +204,16 @@ def _secrets(image: ImageResult) -> RenderableType:
 
 
 def _notes(image: ImageResult) -> RenderableType:
-    shown = image.notes[:10]
-    lines = [Text(f"note: {r['path'] or 'layer'}: {r['message']} ({r['code']})", style="dim") for r in shown]
+    ordered = sorted(image.notes, key=lambda r: r["layer_digest"] is not None)  # first what concerns the whole image
+    shown = ordered[:10]
+    lines = [Text(f"note: {_noted(r)}{r['message']} ({r['code']})", style="dim") for r in shown]
     if len(image.notes) > len(shown):
         lines.append(Text(f"and {len(image.notes) - len(shown)} more: select * from image_notes", style="dim"))
     return Padding(Group(*lines), (0, 0, 1, 2))
+
+
+def _noted(row: Mapping[str, Any]) -> str:
+    return f"{row['path']}: " if row["path"] else "layer: " if row["layer_digest"] else ""
 
 
 def _effort(done: Done) -> Text:
@@ -234,6 +275,7 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
     if secrets:
         deleted = f", {hidden} of them deleted by a later layer and still there" if hidden else ""
         lines.append(Text(f"{counted(secrets, 'leaked secret')}{deleted}", style="bold magenta"))
+    lines.extend(_distributions(con, done.sweep_id))
     lines.append(_effort(done))
     green = not (done.images.get("failed") or done.images.get("incomplete") or done.images.get("deferred"))
     console.print(
@@ -243,6 +285,53 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
     _failures(console, done)
     if not matched:
         console.print(_unmatched())
+
+
+_ALERTS = """
+SELECT coalesce(distro_name, concat_ws(' ', distro_id, distro_version)) AS name, distro_support, distro_eol,
+       distro_extended_eol, os_matched, count(*) AS images
+FROM sweep_image_summary WHERE sweep_id = ? AND distro_id IS NOT NULL
+GROUP BY ALL ORDER BY images DESC, name
+"""
+_COVERAGE = """
+SELECT avg(coverage), count(*) FILTER (coverage < 1), min(coverage), count(*) FILTER (packages = 0)
+FROM sweep_image_summary WHERE sweep_id = ? AND coverage IS NOT NULL
+"""
+MAX_DISTRIBUTIONS = 5
+
+
+def _distributions(con: Connection, sweep_id: str) -> list[Text]:
+    """Which distributions the images are of, which of them deserve worry, and how much of the images was judged."""
+    table: list[dict[str, Any]] = con.sql(_ALERTS, params=[sweep_id]).to_arrow_table().to_pylist()
+    lines = []
+    states: dict[str, int] = {}
+    worries = []
+    for row in table:
+        state = row["distro_support"]
+        if state is not None:
+            states[state] = states.get(state, 0) + row["images"]
+        what = [] if state in (None, "supported", "unknown") else [support(row)]
+        what += ["no advisories in the database"] if row["os_matched"] is False else []
+        if what:
+            worries.append(f"{row['name']} ({counted(row['images'], 'image')}): {', '.join(what)}")
+    if table:
+        told = [f"{states[name]:,} {name}" for name in _SUPPORT if name in states]
+        text = counted(len(table), "distribution") + (f"; support of images: {', '.join(told)}" if told else "")
+        lines.append(Text(text))
+    lines += [Text(f"  {worry}", style="yellow") for worry in worries[:MAX_DISTRIBUTIONS]]
+    if len(worries) > MAX_DISTRIBUTIONS:
+        lines.append(
+            Text(f"  and {len(worries) - MAX_DISTRIBUTIONS} more: select * from image_summary", style="yellow")
+        )
+    ((mean, below, least, bare),) = con.sql(_COVERAGE, params=[sweep_id]).fetchall()
+    if mean is not None:
+        text = f"coverage {share(mean)}"
+        if below:
+            text += f" on average, {share(least)} at least; {counted(below, 'image')} below 100%: see image_notes"
+        if bare:
+            text += f"; {bare:,} without any package record"
+        lines.append(Text(text, style="yellow" if below else ""))
+    return lines
 
 
 def _failures(console: Console, done: Any) -> None:

@@ -1,6 +1,8 @@
--- Packages, secrets, malware and notes of each chain: counted per layer, then what is hidden is taken off.
+-- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then what is hidden is taken off.
 WITH facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path, 'packages' AS kind, count(*) AS n FROM packages GROUP BY ALL
+  UNION ALL
+  SELECT {key:layer_digest}, source_path, 'system', count(*) FROM packages WHERE ecosystem IN {system} GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*) FROM secrets GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*) FROM malware GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*) FROM notes GROUP BY ALL
@@ -15,6 +17,7 @@ WITH facts AS (
 )
 SELECT w.ck,
        sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'packages') AS packages,
+       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'system') AS system,
        sum(w.n) FILTER (w.kind = 'secrets') AS secrets, sum(o.n) FILTER (w.kind = 'secrets') AS secrets_hidden,
        sum(w.n) FILTER (w.kind = 'malware') AS malware, sum(w.n) FILTER (w.kind = 'notes') AS notes
 FROM whole w LEFT JOIN off o ON o.ck = w.ck AND o.kind = w.kind

@@ -17,41 +17,47 @@
 -- secrets_hidden: of them, in files that a later layer hides
 -- malware: in any layer
 -- misconfigurations: failed checks
--- notes: things skipped or unparsable
+-- notes: rows in `image_notes`
+-- coverage: from 0 to 1: share of layers read, less one hundredth for each note, times the share of its packages that the
+--   database could judge (all but OS packages of a distribution that is unknown or that it has no advisories for); null if
+--   not scanned
+-- distro_support: whether the distribution's release gets security updates: `supported`, `extended` (long-term or paid
+--   ones only), `ended` or `unknown`; null where there is no distribution, or nothing was matched
+-- distro_eol: YYYY-MM-DD: the end of its regular security updates; null if not known
+-- distro_extended_eol: YYYY-MM-DD: the end of its long-term or paid ones; null if there are none
 -- base_digest: the base image's manifest or index: as labelled, else of that image
 -- base_name: what the builder called the base image
 -- os_namespace: whose advisories the OS packages are matched with
 -- os_matched: whether the database has advisories for that distribution: if false, no finding does not mean clean; null
 --   where there is no distribution, or nothing was matched
 SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.created, i.size_bytes, i.layer_count,
-       c.distro_id, c.distro_version, c.distro_name, i.status, i.error_code, i.error_message, i.coverage,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.vulnerabilities, 0) END AS vulnerabilities,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.critical, 0) END AS critical,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.high, 0) END AS high,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.medium, 0) END AS medium,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.low, 0) END AS low,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.negligible, 0) END AS negligible,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.unknown, 0) END AS unknown,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.fixable, 0) END AS fixable,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.kev, 0) END AS kev,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.ck IS NOT NULL THEN coalesce(f.findings, 0) END AS findings,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.packages, 0) END AS packages,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.secrets, 0) END AS secrets,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.secrets_hidden, 0) END AS secrets_hidden,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.malware, 0) END AS malware,
+       c.distro_id, c.distro_version, c.distro_name, i.status, i.error_code, i.error_message,
+       CASE WHEN c.ck IS NULL THEN i.coverage
+            ELSE greatest(0, i.coverage - len(c.doubts) / 100) * c.judged END AS coverage,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.vulnerabilities, 0) END AS vulnerabilities,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.critical, 0) END AS critical,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.high, 0) END AS high,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.medium, 0) END AS medium,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.low, 0) END AS low,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.negligible, 0) END AS negligible,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.unknown, 0) END AS unknown,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.fixable, 0) END AS fixable,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.kev, 0) END AS kev,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.findings, 0) END AS findings,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.packages, 0) END AS packages,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets, 0) END AS secrets,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets_hidden, 0) END AS secrets_hidden,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.malware, 0) END AS malware,
        CASE WHEN i.digest IS NOT NULL THEN coalesce(k.misconfigurations, 0) END AS misconfigurations,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(n.notes, 0) END AS notes,
-       c.os_namespace,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.distro_id IS NOT NULL
-            THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.notes, 0) + len(c.doubts) END AS notes,
+       c.os_namespace, c.os_matched, c.support AS distro_support, c.eol AS distro_eol,
+       c.extended_eol AS distro_extended_eol,
        i.scanned_at, c.base_layers, c.base_evidence, coalesce(h.base_digest, c.base_digest) AS base_digest, h.base_name,
-       CASE WHEN m.sweep_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base
+       CASE WHEN c.match_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base
 FROM {images} i
 LEFT JOIN image_chains t ON t.digest = i.digest
-LEFT JOIN {_chains} c ON c.ck = {key:t.chain_id}
-LEFT JOIN matches m ON m.sweep_id = i.sweep_id
-LEFT JOIN {_chain_severities} f ON f.ck = c.ck AND {same}
-LEFT JOIN {_chain_counts} n ON n.ck = c.ck
+LEFT JOIN {_chain_states} c ON c.ck = {key:t.chain_id} AND {same:c}
+LEFT JOIN {_chain_severities} f ON f.ck = c.ck AND {same:f}
 LEFT JOIN (SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
            WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest) h ON h.digest = i.digest
 LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

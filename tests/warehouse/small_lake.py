@@ -86,7 +86,8 @@ def chain(layers: Iterable[str]) -> str:
 def image(tag: str, name: str | None, status: str = "ok", sweep: str = "s2", **more: Any) -> dict[str, Any]:
     return {
         "sweep_id": sweep, "registry": "r", "repository": "team/app", "tag": tag, "status": status,
-        "digest": name and digest(name), "ref_digest": name and digest(name), "scanned_at": NOON, **more,
+        "digest": name and digest(name), "ref_digest": name and digest(name), "scanned_at": NOON,
+        "coverage": 1.0 if status == "ok" else None, **more,
     }  # fmt: skip
 
 
@@ -185,6 +186,12 @@ def fill(lake: Lake) -> None:
         finding(BASH, "Debian:12", "CVE-6", "high", match="m1"),
         finding(BASH, "Debian:12", "CVE-7", "high", match="m-never-committed"),
     )))  # fmt: skip
+    lake.write("distro_support", "d", table("distro_support", (
+        {"match_id": run, "distro_id": "debian", "distro_version": "12", "distro_name": "Debian 12", "support": state,
+         "eol": "2026-06-10", "extended_eol": "2028-06-30"}
+        for run, state in (("m1", "ended"), ("m2", "supported"), ("m-never-committed", "unknown"))
+    )))  # fmt: skip
     lake.write("matches", "m", table("matches", (
-        match("m1", "s1"), match("m-stale", "s2", matched_at=NOON - timedelta(1)), match("m2", "s2"),
+        match("m1", "s1"), match("m-stale", "s2", matched_at=NOON - timedelta(1)),
+        match("m2", "s2", namespaces=["Debian:12"]),
     )))  # fmt: skip

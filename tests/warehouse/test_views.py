@@ -11,9 +11,25 @@ from typing import Any
 
 import duckdb
 import pytest
-from small_lake import METADATA, NOON, chain, digest, fill, image, sweep, table
+from small_lake import (
+    BASH,
+    DETECTORS,
+    METADATA,
+    NOON,
+    STATUS,
+    chain,
+    digest,
+    fill,
+    image,
+    inner,
+    package,
+    sweep,
+    table,
+)  # fmt: skip
 
 from grid.errors import LakeInvalid, QueryInvalid
+from grid.layers.scan import LayerFacts
+from grid.model import Layer, LayerStats
 from grid.store import Lake
 from grid.warehouse import connect, publish, query, views
 
@@ -160,6 +176,57 @@ def test_a_sweep_that_was_not_matched_has_no_counts_rather_than_zeros(con: duckd
     assert rows(con, "SELECT tag, vulnerabilities, packages FROM sweep_image_summary WHERE sweep_id = 's3'") == [
         ("v9", None, 3)
     ]
+
+
+def test_the_summary_says_whether_the_distribution_gets_updates_and_its_own_match_counts(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = "tag, distro_support, distro_eol, os_matched"
+    assert rows(con, f"SELECT {columns} FROM image_summary WHERE tag IN ('base', 'tiny', 'gone')") == [
+        ("base", "supported", "2026-06-10", True), ("gone", None, None, None), ("tiny", None, None, None),
+    ]  # fmt: skip
+    assert rows(con, f"SELECT {columns} FROM sweep_image_summary WHERE sweep_id IN ('s1', 's3')") == [
+        ("old", "ended", "2026-06-10", False), ("v9", None, None, None),
+    ]  # fmt: skip
+
+
+def test_why_an_image_may_not_be_clean_is_a_note_and_lowers_its_coverage(con: duckdb.DuckDBPyConnection) -> None:
+    noted = rows(con, "SELECT code, layer_digest, message FROM sweep_image_notes WHERE sweep_id = 's1'")
+    assert [(code, layer) for code, layer, _ in noted] == [("DistributionEnded", None), ("DistributionUnmatched", None)]
+    assert "Debian 12 gets no security updates any more, since 2028-06-30" in noted[0][2]
+    assert "no advisories for Debian:12: 2 packages were not matched" in noted[1][2]
+    # two notes, and 2 of 3 packages that the database could not judge
+    ((coverage, notes),) = rows(con, "SELECT coverage, notes FROM sweep_image_summary WHERE sweep_id = 's1'")
+    assert (coverage, notes) == (pytest.approx(0.98 / 3), 2)
+    assert rows(con, "SELECT coverage, notes FROM image_summary WHERE tag IN ('base', 'tiny')") == [(1.0, 0)] * 2
+
+
+def test_packages_of_no_distribution_and_images_without_packages_are_doubted(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    fill(lake)
+    layers = {"stray": {"packages": [package(BASH, STATUS, "bash", "5.2-1")]}, "empty": {}}
+    lake.commit("more", [
+        LayerFacts(Layer(digest(name), 1, "m"), LayerStats(1, 1, 1, 0.1, "d"),
+                   {kind: inner(kind, facts) for kind, facts in found.items()})
+        for name, found in layers.items()
+    ], DETECTORS, NOON)  # fmt: skip
+    for name in layers:
+        lake.write("image_layers", name, table("image_layers", [
+            {"digest": digest(name), "ordinal": 0, "layer_digest": digest(name), "chain_id": chain([name]),
+             "size_bytes": 1}
+        ]))  # fmt: skip
+        lake.write("chains", name, table("chains", [
+            {"chain_id": chain([name]), "layer_digest": digest(name), "depth": 1, "version": "1", "squash_id": "q",
+             "squashed_at": NOON}
+        ]))  # fmt: skip
+    lake.write("images", "i4", table("images", [image(name, name, coverage=1.0) for name in layers]))
+    with connect(lake) as con:
+        assert rows(con, "SELECT tag, coverage, os_matched FROM image_summary WHERE tag IN ('stray', 'empty')") == [
+            ("empty", pytest.approx(0.99), None), ("stray", 0.0, None),
+        ]  # fmt: skip
+        assert rows(con, "SELECT tag, code FROM image_notes WHERE tag IN ('stray', 'empty')") == [
+            ("empty", "NoPackages"), ("stray", "DistributionUnknown"),
+        ]  # fmt: skip
 
 
 def test_who_uses_a_layer(con: duckdb.DuckDBPyConnection) -> None:

@@ -32,7 +32,7 @@ DISTROS = {
     "amazon-linux": ("amzn",),
     "azure-linux": ("azurelinux", "mariner"),
     "centos": ("centos",),
-    "centos-stream": ("centos",),
+    "centos-stream": ("centos-stream",),
     "debian": ("debian",),
     "fedora": ("fedora",),
     "mageia": ("mageia",),
@@ -44,7 +44,7 @@ DISTROS = {
     "sles": ("sles",),
     "ubuntu": ("ubuntu",),
 }
-"""Product at endoflife.date → ``ID`` in os-release."""
+"""Product at endoflife.date → ``ID`` in os-release; CentOS and CentOS Stream, which share one, under two names."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -52,7 +52,7 @@ class EolFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "eol"
-    version = 1
+    version = 2
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:

@@ -1,0 +1,34 @@
+-- Each chain of the images of a sweep: what is counted in it, whether its distribution's packages could be matched, and
+-- `doubts`: why finding nothing does not mean that nothing is wrong.
+WITH told AS (
+  SELECT i.sweep_id, c.ck, c.distro_id, c.distro_version, c.distro_name, c.os_namespace, c.base_layers,
+         c.base_evidence, c.base_digest, n.* EXCLUDE (ck),
+         m.match_id, s.support, s.eol, s.extended_eol,
+         coalesce(c.distro_name, concat_ws(' ', c.distro_id, c.distro_version)) AS distro,
+         CASE WHEN m.match_id IS NOT NULL AND c.distro_id IS NOT NULL
+              THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched
+  FROM (SELECT DISTINCT sweep_id, ck FROM {_images}) i
+  JOIN {_chains} c USING (ck)
+  LEFT JOIN {_chain_counts} n USING (ck)
+  LEFT JOIN matches m USING (sweep_id)
+  LEFT JOIN distro_support s ON s.match_id = m.match_id AND s.distro_id = c.distro_id
+    AND s.distro_version IS NOT DISTINCT FROM c.distro_version AND s.distro_name IS NOT DISTINCT FROM c.distro_name
+)
+SELECT *,
+  CASE WHEN packages > 0 AND system > 0 AND (distro_id IS NULL OR os_matched IS false)
+       THEN 1 - system / packages ELSE 1 END AS judged,
+  list_filter([
+    CASE WHEN coalesce(packages, 0) = 0 THEN
+      {'code': 'NoPackages', 'message': 'no package record was found, so there was nothing to match'} END,
+    CASE WHEN system > 0 AND distro_id IS NULL THEN
+      {'code': 'DistributionUnknown',
+       'message': 'nothing names the distribution of ' || system || ' of its packages: they were not matched'} END,
+    CASE WHEN system > 0 AND os_matched IS false THEN
+      {'code': 'DistributionUnmatched',
+       'message': 'the database has no advisories for ' || coalesce(os_namespace, distro) || ': ' || system || ' packages were not matched'} END,
+    CASE WHEN support = 'ended' THEN
+      {'code': 'DistributionEnded',
+       'message': distro || ' gets no security updates any more' || coalesce(', since ' || coalesce(extended_eol, eol), '')
+                  || ': newer problems may have no advisory'} END
+  ], lambda d: d IS NOT NULL) AS doubts
+FROM told
