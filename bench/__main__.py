@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("case", nargs="*", help="only these")
             command.add_argument("--peers", type=Path, action="append", default=[], metavar="DIR",
                                  help="where other scanners are, before PATH (may be repeated)")  # fmt: skip
+            command.add_argument("--input", type=_input, action="append", default=[], metavar="NAME=PATH",
+                                 help="data of yours that a case can use (see README.md; may be repeated)")  # fmt: skip
         if name == "run":
             command.add_argument("--record", action="store_true", help="keep the run in bench/record/")
             command.add_argument("--note", default="", help="a sentence to keep with it")
@@ -67,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _input(text: str) -> tuple[str, Path]:
+    name, sign, path = text.partition("=")
+    if not sign or not Path(path).exists():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH of something that exists")
+    return name, Path(path).resolve()
+
+
 def _chosen(options: argparse.Namespace, cases: list[Case]) -> list[Case]:
     unknown = sorted(set(options.case) - {case.name for case in cases})
     if unknown:
@@ -77,7 +86,7 @@ def _chosen(options: argparse.Namespace, cases: list[Case]) -> list[Case]:
 def _run(options: argparse.Namespace, cases: list[Case]) -> int:
     chosen = _chosen(options, cases)
     options.work.mkdir(parents=True, exist_ok=True)
-    rows = harness.run(chosen, "full", options.work.resolve(), options.peers, _tell)
+    rows = harness.run(chosen, "full", options.work.resolve(), options.peers, _tell, dict(options.input))
     print(report.table(chosen, rows))
     for row in rows:
         for note in row.notes:
@@ -91,7 +100,9 @@ def _run(options: argparse.Namespace, cases: list[Case]) -> int:
 
 
 def _verify(options: argparse.Namespace, cases: list[Case]) -> int:
-    rows = harness.run(_chosen(options, cases), "verify", None, options.peers, lambda row: _tell(row, sys.stdout))
+    rows = harness.run(
+        _chosen(options, cases), "verify", None, options.peers, lambda row: _tell(row, sys.stdout), dict(options.input)
+    )
     passed, failed = (sum(row.status == status for row in rows) for status in ("ok", "failed"))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -40,21 +40,25 @@ def run(
     folder: Path | None = None,
     peers: Sequence[Path] = (),
     tell: Callable[[Row], None] = lambda row: None,
+    inputs: Mapping[str, Path] | None = None,
 ) -> list[Row]:
     """Run cases one after the other. Without ``folder`` whatever they make goes when they end."""
     rows = []
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="scangrid-bench-") as temporary:
-            rows.append(run_case(case, size, folder or Path(temporary), peers))
+            rows.append(run_case(case, size, folder or Path(temporary), peers, inputs))
         tell(rows[-1])
     return rows
 
 
-def run_case(case: Case, size: str, folder: Path, peers: Sequence[Path] = ()) -> Row:
+def run_case(
+    case: Case, size: str, folder: Path, peers: Sequence[Path] = (), inputs: Mapping[str, Path] | None = None
+) -> Row:
     """Run one case in a process of its own and judge its counts."""
     started = time.monotonic()
     order = {"model": case.model, "case": case.name, "size": size, "parameters": dict(case.parameters[size]),
-             "folder": str(folder), "peers": [str(peer) for peer in peers]}  # fmt: skip
+             "folder": str(folder), "peers": [str(peer) for peer in peers],
+             "inputs": {name: str(path) for name, path in (inputs or {}).items()}}  # fmt: skip
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench", "one", json.dumps(order)],
@@ -81,8 +85,9 @@ def one(order: str) -> int:
     """The child's side of ``run_case``."""
     given = json.loads(order)
     work = Work(
-        given["case"], given["size"], given["parameters"], Path(given["folder"]), tuple(map(Path, given["peers"]))
-    )
+        given["case"], given["size"], given["parameters"], Path(given["folder"]), tuple(map(Path, given["peers"])),
+        {name: Path(path) for name, path in given["inputs"].items()},
+    )  # fmt: skip
     work.folder.mkdir(parents=True, exist_ok=True)
     try:
         outcome = measure(given["model"], work)

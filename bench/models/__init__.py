@@ -35,6 +35,8 @@ class Work:
     """For whatever is made; kept between full runs, so that an image need not be built again."""
     peers: tuple[Path, ...] = ()
     """Folders to look for other scanners in, before PATH."""
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    """What ``--input NAME=PATH`` gave: data that is not part of the bench."""
 
     def __getitem__(self, name: str) -> Any:
         return self.parameters[name]

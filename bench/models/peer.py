@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import bolt
 from bench.images import PLANTED, make
 from bench.models import Absent, Outcome, Work, environment, last_line
 from grid.detectors import detectors
@@ -182,28 +182,14 @@ def _trivy_count(text: str) -> tuple[int, set[str]]:
     return sum(len(r.get("Packages") or ()) for r in results), {r["Target"] for r in results if r.get("Secrets")}
 
 
-def _empty_trivy_databases(place: Place) -> None:
-    """A bolt file without buckets (two meta pages, a free list, a leaf), an SQLite file without jars, metadata."""
-    page_size = 4096
-
-    def page(number: int, flags: int, body: bytes = b"") -> bytes:
-        return (struct.pack("<QHHI", number, flags, 0, 0) + body).ljust(page_size, b"\0")
-
-    def meta(number: int) -> bytes:
-        body = struct.pack("<IIIIQQQQQ", 0xED0CDAED, 2, page_size, 0, 3, 0, 2, 4, number)
-        checksum = 0xCBF29CE484222325  # FNV-1a
-        for byte in body:
-            checksum = (checksum ^ byte) * 0x100000001B3 % 2**64
-        return page(number, 4, body + struct.pack("<Q", checksum))
-
+def trivy_caches(folder: Path, vulnerabilities: bytes | None = None) -> None:
+    """Trivy's databases below ``folder``: of vulnerabilities (empty unless given), and an SQLite file without jars."""
     for name, version in (("db", 2), ("java-db", 1)):
-        folder = place.scratch / "trivy" / name
-        folder.mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         dates = {"NextUpdate": "2099-01-01T00:00:00Z", "UpdatedAt": _PAST, "DownloadedAt": _PAST}
-        (folder / "metadata.json").write_text(json.dumps({"Version": version, **dates}))
-    bolt = meta(0) + meta(1) + page(2, 0x10) + page(3, 2)
-    (place.scratch / "trivy" / "db" / "trivy.db").write_bytes(bolt)
-    with closing(sqlite3.connect(place.scratch / "trivy" / "java-db" / "trivy-java.db")) as jars:
+        (folder / name / "metadata.json").write_text(json.dumps({"Version": version, **dates}))
+    (folder / "db" / "trivy.db").write_bytes(bolt.write({}) if vulnerabilities is None else vulnerabilities)
+    with closing(sqlite3.connect(folder / "java-db" / "trivy-java.db")) as jars:
         jars.execute("CREATE TABLE artifacts(id INTEGER PRIMARY KEY, group_id TEXT, artifact_id TEXT)")
         jars.execute("CREATE TABLE indices(artifact_id INTEGER, version TEXT, sha1 BLOB, archive_type TEXT)")
         jars.commit()
@@ -238,7 +224,9 @@ def _kingfisher_count(text: str) -> tuple[int, set[str]]:
 
 
 PEERS = {
-    "trivy": Peer(("--version",), _trivy, _trivy_count, "vuln,secret", _empty_trivy_databases),
+    "trivy": Peer(
+        ("--version",), _trivy, _trivy_count, "vuln,secret", lambda place: trivy_caches(place.scratch / "trivy")
+    ),
     "syft": Peer(("version",), _syft, _syft_count, "vuln"),
     "gitleaks": Peer(("version",), _gitleaks, _gitleaks_count, "secret"),
     "kingfisher": Peer(("--version",), _kingfisher, _kingfisher_count, "secret", fine=(0, 200)),

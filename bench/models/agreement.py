@@ -1,0 +1,361 @@
+"""The same advisories and the same images for us and for Trivy: where do the findings differ?
+
+The advisories are made (versions with all the signs that a scheme has), or a database of yours (``--input database=DIR``);
+the images hold packages that those advisories name, at the versions where ranges begin and end and just below them.
+Real images may be added (``--input images=DIR``, OCI layouts, as folders or in tars).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from bench import inventory, trivy_db
+from bench.inventory import Installed
+from bench.models import Outcome, Work, environment, last_line
+from bench.models.peer import OFFLINE, find, trivy_caches
+from grid.database import Database, open_database
+from grid.ecosystems import BY_NAME
+from grid.store import Lake
+from grid.warehouse import connect
+from vulndb.build import build, locked
+from vulndb.feed import Advisory, Affected, Range, Rating, Record
+
+Place = tuple[str, str, str]
+"""(package, version, vulnerability)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a scanner says of one vulnerability of one package."""
+
+    fixed: str
+    severity: str
+    state: str = ""
+    namespace: str = ""
+    names: tuple[str, ...] = ()
+    """Under one of them the advisory lists the package."""
+
+
+@dataclass(slots=True)
+class Compared:
+    """How two scanners answered for one image."""
+
+    agreed: int = 0
+    differences: list[tuple[str, Place, str, str]] = field(default_factory=list)
+    """(kind, place, ours, theirs)."""
+
+
+def measure(work: Work) -> Outcome:
+    """Differences by kind, those of the table in ``vulndb/README.md`` counted apart."""
+    trivy = find("trivy", work.peers)
+    scratch = work.folder / work.case
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    database = _database(work.inputs.get("database"), scratch / "advisories", work["advisories"])
+    content, written = trivy_db.write(database)
+    trivy_caches(scratch / "trivy", content)
+    images = dict(_images(database, written, scratch / "images", work["packages"]))
+    images |= _real_images(work.inputs.get("images"), scratch / "real")
+    ours = _ours(database, images, scratch)
+    outcome = Outcome()
+    total = Counter[str]()
+    explained = Counter[str]()
+    details = []
+    for label, layout in images.items():
+        compared = compare(_without(ours.get(label, {}), written), _trivys(trivy, layout, scratch))
+        kinds = Counter[str]()
+        for kind, place, mine, theirs in compared.differences:
+            why = reason(label, kind, place, mine, theirs)
+            kinds[kind if why is None else "explained"] += 1
+            if why is None:
+                details.append(f"{label}\t{kind}\t{' '.join(place)}\t{mine}\t{theirs}")
+            else:
+                explained[why] += 1
+        total += Counter({"agreed": compared.agreed, **kinds})
+        outcome.notes.append(f"{label}: {compared.agreed} agreed, {dict(kinds)}")
+    (scratch / "differences.tsv").write_text("\n".join(details) + "\n")
+    outcome.notes += [f"explained: {why} ({count})" for why, count in explained.most_common()]
+    outcome.notes += [f"not to be said in Trivy's form: {why} ({count})" for why, count in written.reasons.items()]
+    unexplained = total["ours only"] + total["theirs only"] + total["fix"] + total["severity"] + total["state"]
+    outcome.counts = {"unexplained": unexplained}
+    outcome.wanted = {"unexplained": 0}
+    outcome.figures = {
+        "agreed": total["agreed"], "explained": total["explained"], "unexplained": unexplained, "images": len(images),
+        "namespaces": len(written.buckets), "advisories": written.advisories,
+        "share": 100 * total["agreed"] / max(1, total["agreed"] + unexplained + total["explained"]),
+    }  # fmt: skip
+    if not total["agreed"]:
+        raise RuntimeError("nothing was found by both, so nothing was compared")
+    return outcome
+
+
+def compare(ours: Mapping[Place, Said], theirs: Mapping[Place, Said]) -> Compared:
+    """Set against set, then what is said of what both have."""
+    found = Compared()
+    for place in sorted(ours.keys() | theirs.keys()):
+        mine, other = ours.get(place), theirs.get(place)
+        if other is None and mine is not None:
+            found.differences.append(("ours only", place, mine.fixed, ""))
+        elif mine is None and other is not None:
+            found.differences.append(("theirs only", place, "", other.fixed))
+        elif mine is not None and other is not None:
+            if mine.fixed not in other.fixed.split(", "):
+                found.differences.append(("fix", place, mine.fixed, other.fixed))
+            elif mine.severity != other.severity:
+                found.differences.append(("severity", place, mine.severity, other.severity))
+            elif mine.state != other.state:
+                found.differences.append(("state", place, mine.state, other.state))
+            else:
+                found.agreed += 1
+    return found
+
+
+def reason(label: str, kind: str, place: Place, ours: str, theirs: str) -> str | None:
+    """Which row of the table in ``vulndb/README.md`` a difference is; None if it is not one."""
+    _, version, _ = place
+    if label == "npm" and kind == "ours only" and "-" in version:
+        return "a prerelease of npm"
+    return None
+
+
+# --- the two answers -----------------------------------------------------------------------------
+
+
+def _plain(version: str) -> str:
+    return version.removeprefix("0:")
+
+
+def _ours(database: Database, images: Mapping[str, Path], scratch: Path) -> dict[str, dict[Place, Said]]:
+    lake = scratch / "lake"
+    root = database.path.parent.parent
+    program = f"import os; os.environ['SCANGRID_DB'] = {str(root)!r}; from grid.cli import main; main()"
+    command = [sys.executable, "-c", program, "scan", *(f"oci:{layout}" for layout in images.values()), "--lake", str(lake),
+               "--quiet", "--scanners", "vuln", "--format", "json", "--output", os.devnull]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=3000)
+    if done.returncode:
+        raise RuntimeError(f"scangrid ended with {done.returncode}: {last_line(done.stderr)}")
+    by_place = {f"oci:{layout}": label for label, layout in images.items()}
+    found: dict[str, dict[Place, Said]] = defaultdict(dict)
+    with connect(Lake.open(lake)) as con:
+        rows = con.sql(
+            "SELECT registry, namespace, package, source_name, ecosystem, version, vuln_id, fixed_version, severity, state "
+            "FROM vulnerabilities"
+        ).fetchall()
+    for registry, namespace, package, source, ecosystem, version, problem, fixed, severity, state in rows:
+        shown = "low" if severity == "negligible" else severity
+        names = (BY_NAME[ecosystem].canonical(package), source or package)
+        said = Said(_plain(fixed or ""), shown, state, namespace, names)
+        found[by_place[registry]][(package, _plain(version), problem)] = said
+    return found
+
+
+def _without(said: Mapping[Place, Said], written: trivy_db.Written) -> dict[Place, Said]:
+    return {
+        place: one
+        for place, one in said.items()
+        if not any((one.namespace, name, place[2]) in written.left_out for name in one.names)
+    }
+
+
+def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
+    report = scratch / "report.json"
+    command = [str(trivy), "image", "--input", str(layout), "--cache-dir", str(scratch / "trivy"), "--skip-db-update",
+               "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
+               "--skip-version-check", "--output", str(report)]  # fmt: skip
+    command.remove("--skip-version-check")
+    done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=900)
+    if done.returncode:
+        raise RuntimeError(f"trivy ended with {done.returncode}: {last_line(done.stderr)}")
+    found: dict[Place, Said] = {}
+    for result in json.loads(report.read_text("utf-8")).get("Results") or ():
+        for one in result.get("Vulnerabilities") or ():
+            place = (one["PkgName"], _plain(one["InstalledVersion"]), one["VulnerabilityID"])
+            fixed = ", ".join(_plain(part) for part in one.get("FixedVersion", "").split(", "))
+            found[place] = Said(fixed, one.get("Severity", "UNKNOWN").lower(), one.get("Status", ""))
+    return found
+
+
+# --- what is compared ----------------------------------------------------------------------------
+
+
+def _database(given: Path | None, folder: Path, count: int) -> Database:
+    if given is not None:
+        return open_database(given)
+    with locked(folder):
+        return build(folder, (("made", False, record) for record in made(count)), states=lambda counts: ())
+
+
+NAMESPACES = (
+    "Alpine:v3.20", "Wolfi", "Chainguard", "Debian:12", "Ubuntu:22.04:LTS", "AlmaLinux:9", "Rocky Linux:9",
+    "Oracle Linux:9", "Amazon Linux:2023", "SUSE:Linux Enterprise Server 15 SP5", "openSUSE:Leap 15.5", "Photon OS:5.0",
+    "Azure Linux:3", "Azure Linux:2", *trivy_db.LANGUAGES,
+)  # fmt: skip
+
+
+def made(count: int) -> Iterator[Record]:
+    """Advisories for ``count`` packages of each namespace, drawn from a seed: up to four problems each."""
+    number = 0
+    for namespace in NAMESPACES:
+        dice = random.Random(namespace)  # noqa: S311 - the same in every run
+        drawn = _VERSIONS[namespace.partition(":")[0]]
+        for n in range(count):
+            name = f"org.example:p{n}" if namespace == "Maven" else f"example/p{n}" if namespace == "Packagist" else \
+                f"example.com/p{n}" if namespace == "Go" else f"p{n}"  # fmt: skip
+            for _ in range(dice.randrange(1, 5)):
+                number += 1
+                events = [("introduced", "0"), ("fixed", drawn(dice))]
+                if namespace in trivy_db.LANGUAGES and dice.random() < 0.5:
+                    events[0] = ("introduced", drawn(dice))
+                if dice.random() < 0.15:
+                    events.pop()
+                if dice.random() < 0.2 and namespace in trivy_db.LANGUAGES:
+                    events.append(("last_affected", drawn(dice)))
+                ratings = [
+                    Rating(source, label=dice.choice(_WORDS)) for source in ("nvd", "ghsa") if dice.random() < 0.6
+                ]
+                distribution = namespace not in trivy_db.LANGUAGES
+                severity = dice.choice([*_WORDS, None]) if distribution else None
+                yield Advisory(
+                    id=f"CVE-2031-{10_000 + number}",
+                    affected=(Affected(namespace, name, (Range(tuple(events)),), severity=severity),),
+                    title="made",
+                    ratings=tuple(ratings),
+                )
+
+
+_WORDS = ("critical", "high", "medium", "low")
+
+
+def _numbers(dice: random.Random, most: int = 3) -> str:
+    return ".".join(str(dice.choice((0, 1, 2, 9, 10, 11, 100))) for _ in range(dice.randrange(1, most + 1)))
+
+
+def _deb(dice: random.Random) -> str:
+    epoch = dice.choice(("", "", "", "1:", "2:"))
+    tail = dice.choice(("", "~rc1", "+dfsg", "+git20240101", "a", "b1"))
+    return f"{epoch}{_numbers(dice)}{tail}-{dice.choice(('1', '2', '10', '1ubuntu1', '1+deb12u1', '1+deb12u10', '0.1', '1~bpo1'))}"
+
+
+def _rpm(dice: random.Random) -> str:
+    epoch = dice.choice(("", "", "", "1:", "2:"))
+    tail = dice.choice(("", "", "~rc1", "^git1", "a", "_1"))
+    return f"{epoch}{_numbers(dice)}{tail}-{dice.choice(('1', '2', '10', '1.1'))}{dice.choice(('', '.el9', '.el9_2', '.1'))}"
+
+
+def _apk(dice: random.Random) -> str:
+    tail = dice.choice(("", "", "a", "_alpha1", "_rc2", "_p1", "_git20240101"))
+    return f"{_numbers(dice)}{tail}-r{dice.choice((0, 1, 2, 10))}"
+
+
+def _three(dice: random.Random) -> str:
+    return ".".join(str(dice.choice((0, 1, 2, 9, 10, 11))) for _ in range(3))
+
+
+def _semver(dice: random.Random) -> str:
+    return _three(dice) + dice.choice(("", "", "", "-alpha", "-beta.2", "-rc.1", "-rc.10"))
+
+
+def _pep440(dice: random.Random) -> str:
+    return _numbers(dice, 4) + dice.choice(("", "", "", "a1", "b2", "rc1", ".post1", ".dev3"))
+
+
+def _gem(dice: random.Random) -> str:
+    return _numbers(dice, 4) + dice.choice(("", "", "", ".pre1", ".rc2", ".beta.1"))
+
+
+def _maven(dice: random.Random) -> str:
+    return _numbers(dice) + dice.choice(("", "", ".Final", "-SNAPSHOT", "-alpha-1", "-rc2", ".RELEASE", "-jre"))
+
+
+_VERSIONS: dict[str, Callable[[random.Random], str]] = {
+    "Alpine": _apk, "Wolfi": _apk, "Chainguard": _apk, "Debian": _deb, "Ubuntu": _deb, "AlmaLinux": _rpm,
+    "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm, "Photon OS": _rpm,
+    "Azure Linux": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem, "Packagist": _semver, "Maven": _maven,
+    "Go": _semver, "crates.io": _semver, "NuGet": _semver,
+}  # fmt: skip
+
+
+def _images(database: Database, written: trivy_db.Written, folder: Path, most: int) -> Iterator[tuple[str, Path]]:
+    for namespace, place in written.buckets.items():
+        packages = list(_drawn(database, namespace, most, 4 if place.language else 1))
+        if not packages:
+            continue
+        files = inventory.language(namespace, packages) if place.language else inventory.system(namespace, packages)
+        label = namespace.replace("/", "-")
+        yield label, inventory.image(folder / hashlib.sha256(label.encode()).hexdigest()[:12], files)
+
+
+_NAMES_OF = """
+SELECT name, list(DISTINCT version ORDER BY version) AS versions, any_value(module) AS module
+FROM (
+    SELECT name, unnest([fixed, introduced, last_affected]) AS version, module
+    FROM read_parquet($ranges) WHERE namespace = $namespace
+    UNION ALL SELECT name, unnest([fixed, version]), NULL FROM read_parquet($exact) WHERE namespace = $namespace
+)
+WHERE version IS NOT NULL AND version <> '0'
+GROUP BY name ORDER BY hash(name) LIMIT $most
+"""
+
+
+def _drawn(database: Database, namespace: str, most: int, each: int) -> Iterator[Installed]:
+    """Packages that the database names, at versions that it names, and just below them."""
+    with duckdb.connect() as con:
+        files = {name: database.parquet(name) for name in ("ranges", "exact")}
+        rows = con.execute(_NAMES_OF, {**files, "namespace": namespace, "most": most}).fetchall()
+    by_source = namespace.partition(":")[0] in ("Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard", "Azure Linux")
+    for name, versions, module in rows:
+        if not _NAME.fullmatch(name):
+            continue
+        dice = random.Random(f"{namespace} {name}")  # noqa: S311 - the same in every run
+        pool = [v for v in dict.fromkeys([*versions, *map(_below(namespace), versions)]) if _VERSION.fullmatch(v)]
+        for version in dice.sample(pool, min(each, len(pool))):
+            if by_source and dice.random() < 0.5:
+                yield Installed(f"{name}-extra", version, name)
+            else:
+                yield Installed(name, version, module=(module or "") if dice.random() < 0.5 else "")
+
+
+_NAME = re.compile(r"[0-9A-Za-z@][0-9A-Za-z@.+_/:~-]{0,120}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_^~:-]{0,60}")
+
+
+def _below(namespace: str) -> Callable[[str], str]:
+    base = namespace.partition(":")[0]
+    scheme = _VERSIONS.get(base)
+    if scheme is _deb:
+        return lambda version: f"{version}~1"
+    if scheme is _rpm:
+        return lambda version: f"{version}~1" if "-" in version else f"{version}-0"
+    if scheme is _apk:
+        return lambda version: re.sub(r"-r(\d+)$", lambda found: f"-r{max(0, int(found[1]) - 1)}", version)
+    return lambda version: version
+
+
+def _real_images(given: Path | None, folder: Path) -> dict[str, Path]:
+    """OCI layouts below a folder, those in tars unpacked, with the platforms of this machine's kind only."""
+    if given is None:
+        return {}
+    found = {}
+    for path in sorted(given.iterdir()):
+        if (path / "index.json").is_file():
+            found[path.name] = path
+        elif path.name.endswith(".oci.tar"):
+            target = folder / path.name.removesuffix(".oci.tar")
+            with tarfile.open(path) as archive:
+                archive.extractall(target, filter="data")
+            found[target.name] = target
+    return found

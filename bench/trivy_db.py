@@ -1,0 +1,285 @@
+"""Our advisory database as a database that Trivy reads: the same facts for both, so that answers can be compared.
+
+Layout (trivy-db, schema 2): a bucket for each release of a distribution (``debian 12``) or ecosystem (``pip::…``), in it one for
+each package, in that an advisory for each vulnerability, as JSON. ``data-source`` says who publishes a bucket and
+``vulnerability`` rates each id. What that form cannot say is left out of both sides and counted (``Written.left_out``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from bench import bolt
+from grid.database import Database
+
+LANGUAGES = {
+    "PyPI": "pip",
+    "npm": "npm",
+    "RubyGems": "rubygems",
+    "Packagist": "composer",
+    "Maven": "maven",
+    "Go": "go",
+    "crates.io": "cargo",
+    "NuGet": "nuget",
+}
+"""OSV's ecosystems and Trivy's names of them: those that it looks for in an image."""
+
+_STATES = {
+    "not_affected": 1,
+    "affected": 2,
+    "fixed": 3,
+    "under_investigation": 4,
+    "will_not_fix": 5,
+    "fix_deferred": 6,
+    "end_of_life": 7,
+}
+_LABELS = {"negligible": 1, "low": 1, "medium": 2, "high": 3, "critical": 4}
+_PRECEDENCE = ("nvd", "debian", "ubuntu", "amazon", "alma", "rocky", "ghsa")
+"""Where neither the publisher nor the NVD rated, Trivy's database has chosen beforehand, in this order, then any."""
+_ARCHES = ("x86_64", "noarch")
+"""What trivy-db keeps of errata that are told by architecture, but for Oracle's and Rocky's."""
+
+
+_OPEN = frozenset({"alpine", "debian", "ubuntu", "azure", "cbl-mariner"})
+"""Publishers for whom Trivy reports what has no fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where Trivy keeps a namespace of ours."""
+
+    name: str
+    source: str
+    """Id of the publisher."""
+    language: bool = False
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written."""
+
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    advisories: int = 0
+    left_out: set[tuple[str, str, str]] = field(default_factory=set)
+    """(namespace, name, vuln_id) of what Trivy's form cannot say."""
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def bucket(namespace: str) -> Bucket | None:
+    """Where Trivy keeps this namespace; None if it does not know it."""
+    base, _, release = namespace.partition(":")
+    if base in LANGUAGES:
+        return Bucket(f"{LANGUAGES[base]}::GitHub Security Advisory", "ghsa", language=True)
+    if base == "Alpine":
+        return Bucket(f"alpine {release.removeprefix('v')}", "alpine")
+    if base == "Ubuntu" and (found := re.fullmatch(r"(\d\d\.\d\d)(?::LTS)?", release)):
+        return Bucket(f"ubuntu {found[1]}", "ubuntu")
+    if base == "SUSE" and (found := re.fullmatch(r"Linux Enterprise Server (\d+)(?: SP(\d))?", release)):
+        return Bucket(f"SUSE Linux Enterprise {found[1]}{f'.{found[2]}' if found[2] else ''}", "suse-cvrf")
+    if base == "openSUSE":
+        return Bucket(f"openSUSE {release}", "suse-cvrf")
+    if base == "Azure Linux":
+        name, source = ("CBL-Mariner", "cbl-mariner") if release in ("1", "2") else ("Azure Linux", "azure")
+        return Bucket(f"{name} {release}.0", source)
+    plain = {
+        "Debian": ("debian", "debian"),
+        "AlmaLinux": ("alma", "alma"),
+        "Rocky Linux": ("rocky", "rocky"),
+        "Oracle Linux": ("Oracle Linux", "oracle-oval"),
+        "Amazon Linux": ("amazon linux", "amazon"),
+        "Photon OS": ("Photon OS", "photon"),
+        "Wolfi": ("wolfi", "wolfi"),
+        "Chainguard": ("chainguard", "chainguard"),
+    }.get(base)
+    return Bucket(f"{plain[0]} {release}".strip(), plain[1]) if plain else None
+
+
+def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[bytes, Written]:
+    """The bytes of ``trivy.db`` with the namespaces that Trivy knows (or of these only), and what is in it."""
+    written = Written()
+    tree: dict[str, Any] = {}
+    sources: dict[str, bytes] = {}
+    rated: dict[str, dict[str, int]] = defaultdict(dict)
+    with duckdb.connect() as con:
+        files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories", "severities")}
+        known = [row[0] for row in con.execute(_NAMESPACES, {n: files[n] for n in ("ranges", "exact")}).fetchall()]
+        for namespace in known if namespaces is None else [n for n in known if n in set(namespaces)]:
+            place = bucket(namespace)
+            if place is None:
+                continue
+            written.buckets[namespace] = place
+            sources[place.name] = _json({"ID": place.source, "Name": place.name, "URL": "https://example.org/"})
+            packages: dict[str, dict[str, bytes]] = defaultdict(dict)
+            rows = con.execute(
+                _ROWS, {n: files[n] for n in ("ranges", "exact", "advisories")} | {"namespace": namespace}
+            )
+            for (name, problem), spoken in _grouped(rows):
+                told = _language(spoken) if place.language else _system(place, spoken)
+                if isinstance(told, str):
+                    written.left_out.add((namespace, name, problem))
+                    written.reasons[told] += 1
+                    continue
+                for module, advisory in told.items():
+                    packages[f"{module}::{name}" if module else name][problem] = _json(advisory)
+                    written.advisories += 1
+                label = min((_rank(row["severity"]) for row in spoken if row["severity"]), default=None)
+                if label is not None and not place.language:
+                    rated[problem][place.source] = max(rated[problem].get(place.source, 0), 4 - label)
+            tree[place.name] = packages
+        for problem, source, label in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
+            if label in _LABELS:
+                rated[problem].setdefault(source, _LABELS[label])
+    tree["data-source"] = sources
+    tree["vulnerability"] = {problem: _json(_detail(told)) for problem, told in rated.items()} | {
+        problem: _json({"Title": problem})
+        for packages in list(tree.values())
+        for problems in packages.values()
+        if isinstance(problems, dict)
+        for problem in problems
+        if problem not in rated
+    }
+    return bolt.write(tree), written
+
+
+def _rank(label: str) -> int:
+    return 4 - _LABELS.get(label, 0)
+
+
+def _detail(told: Mapping[str, int]) -> dict[str, Any]:
+    order = [*(s for s in _PRECEDENCE if s in told), *sorted(told)]
+    names = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+    return {"Severity": names[told[order[0]]], "VendorSeverity": told}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _grouped(rows: duckdb.DuckDBPyConnection) -> Iterable[tuple[tuple[str, str], list[dict[str, Any]]]]:
+    columns = [c[0] for c in rows.description or ()]
+    key: tuple[str, str] | None = None
+    group: list[dict[str, Any]] = []
+    while batch := rows.fetchmany(50_000):
+        for values in batch:
+            row = dict(zip(columns, values, strict=True))
+            at = (row["name"], row["vuln_id"])
+            if at != key and key is not None:
+                yield key, group
+                group = []
+            key = at
+            group.append(row)
+    if key is not None:
+        yield key, group
+
+
+# --- what a form can say -------------------------------------------------------------------------
+
+
+def _system(place: Bucket, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | str:
+    """By module ("" = none): everything below one version, or everything; else why it cannot be said."""
+    if any(row["state"] == "not_affected" for row in rows):
+        return "not affected"
+    if any(row["lo"] or row["version"] is not None or row["last_affected"] for row in rows):
+        return "a lower end, or a list of versions"
+    found: dict[str, dict[str, Any]] = {}
+    for module in sorted({row["module"] or "" for row in rows}):
+        mine = [row for row in rows if (row["module"] or "") == module]
+        entries = []
+        for flavour, arches in sorted({(row["flavour"] or "", tuple(row["arches"] or ())) for row in mine}):
+            same = [r for r in mine if (r["flavour"] or "") == flavour and tuple(r["arches"] or ()) == arches]
+            if arches and place.source not in ("oracle-oval", "rocky") and not set(arches) & set(_ARCHES):
+                continue
+            told = _below(same)
+            if not told["FixedVersion"] and place.source not in _OPEN:
+                return "a problem without a fix, where Trivy takes fixed ones only"
+            entries.append(told | {"Arches": list(arches) or [*_ARCHES, "aarch64", "i686"]})
+        if not entries:
+            return "other architectures"
+        if place.source in ("oracle-oval", "rocky"):
+            plain = next((e for e in entries if set(e["Arches"]) & set(_ARCHES)), {"FixedVersion": "0.0.0"})
+            found[module] = {"FixedVersion": plain["FixedVersion"], "Entries": entries}
+        elif len(entries) > 1:
+            return "several builds"
+        else:
+            entries[0].pop("Arches")
+            found[module] = entries[0]
+    return found
+
+
+def _below(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """An advisory: below the highest fix; of a fix that is not shipped, or of none, everything."""
+    open_ended = [row for row in rows if row["fixed"] is None]
+    label = min((_rank(row["severity"]) for row in rows if row["severity"]), default=4)
+    advisory: dict[str, Any] = {"Severity": 4 - label} if label < 4 else {}
+    if open_ended:
+        return advisory | {"FixedVersion": "", "Status": _STATES.get(open_ended[0]["state"], 2)}
+    return advisory | {"FixedVersion": max(rows, key=lambda row: row["hi"])["fixed"]}
+
+
+_PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]*")
+
+
+def _language(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | str:
+    vulnerable: list[str] = []
+    for row in rows:
+        if row["version"] is not None:
+            vulnerable.append(f"={row['version']}")
+            continue
+        parts = [] if row["introduced"] in (None, "0") else [f">={row['introduced']}"]
+        if row["introduced"] is not None and row["introduced"] == row["last_affected"]:
+            parts = [f"={row['last_affected']}"]
+        elif row["last_affected"] is not None:
+            parts.append(f"<={row['last_affected']}")
+        elif row["fixed"] is not None:
+            parts.append(f"<{row['fixed']}")
+        elif row["hi"] is not None:
+            return "a limit"
+        vulnerable.append(", ".join(parts))
+    for text in vulnerable:
+        if not all(_PLAIN.fullmatch(part.lstrip("<>= ")) for part in text.split(",") if text):
+            return "a version with other signs"
+    spans = [(row["lo"], row["hi"]) for row in rows if row["version"] is None]
+    listed = {row["version"] for row in rows}
+    patched = [
+        row["fixed"]
+        for row in rows
+        if row["fixed"] is not None and row["fixed"] not in listed
+        and not any(lo <= row["hi"] and (hi is None or row["hi"] < hi) for lo, hi in spans if row["hi"] is not None)
+    ]  # fmt: skip
+    return {"": {"VulnerableVersions": list(dict.fromkeys(vulnerable)),
+                 "PatchedVersions": list(dict.fromkeys(patched))}}  # fmt: skip
+
+
+_NAMESPACES = """
+SELECT namespace FROM read_parquet($ranges) UNION SELECT namespace FROM read_parquet($exact) ORDER BY 1
+"""
+
+_ROWS = """
+WITH spoken AS (
+    SELECT name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected, state,
+        severity, vuln_id, arches, module, flavour
+    FROM read_parquet($ranges) WHERE namespace = $namespace
+    UNION ALL
+    SELECT name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id, NULL, NULL, NULL
+    FROM read_parquet($exact) WHERE namespace = $namespace
+),
+groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories))
+SELECT s.* REPLACE (coalesce(s.vuln_id, g.vuln_id, s.advisory_id) AS vuln_id)
+FROM spoken s LEFT JOIN groups g ON s.vuln_id IS NULL AND g.advisory_id = s.advisory_id AND g.source = s.source
+ORDER BY name, 12, lo, hi, version, advisory_id
+"""
+
+# Of one source: the label that it states, else that of the newest CVSS with the highest score.
+_RATINGS = """
+SELECT vuln_id, source, min_by(label, (vector IS NOT NULL,
+    CASE WHEN vector LIKE 'CVSS:4%' THEN 0 WHEN vector LIKE 'CVSS:3.1%' THEN 1 WHEN vector LIKE 'CVSS:3%' THEN 2 ELSE 3 END,
+    -coalesce(score, 0)))
+FROM read_parquet($severities) WHERE label IS NOT NULL GROUP BY ALL
+"""
