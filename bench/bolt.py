@@ -95,7 +95,8 @@ def _page(number: int, flags: int, count: int, body: bytes) -> bytes:
 
 
 def _leaf(items: Sequence[_Item]) -> tuple[int, bytes]:
-    heads, bodies = [], []
+    heads: list[bytes] = []
+    bodies: list[bytes] = []
     at = 16 * len(items)
     for number, (key, flags, value) in enumerate(items):
         heads.append(struct.pack("<IIII", flags, at - 16 * number, len(key), len(value)))
@@ -105,7 +106,8 @@ def _leaf(items: Sequence[_Item]) -> tuple[int, bytes]:
 
 
 def _branch(items: Sequence[tuple[bytes, int]]) -> tuple[int, bytes]:
-    heads, bodies = [], []
+    heads: list[bytes] = []
+    bodies: list[bytes] = []
     at = 16 * len(items)
     for number, (key, page) in enumerate(items):
         heads.append(struct.pack("<IIQ", at - 16 * number, len(key), page))

@@ -1,7 +1,7 @@
 """Images made of package records only: what a package manager would have written, for lists of names and versions.
 
-Formats: dpkg's ``status`` (deb-control(5)), apk's ``installed``, rpm's header blobs in SQLite (rpm's docs/manual/format.md),
-and of each language what its installer leaves, or its linker.
+Formats: dpkg's ``status`` (deb-control(5)), apk's ``installed``, rpm's header blobs in SQLite (docs/manual/format.md of
+rpm), and of each language what its installer leaves, or its linker.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _dpkg(base: str, packages: Iterable[Installed]) -> bytes:
 
 def _apk(packages: Iterable[Installed]) -> bytes:
     stanzas = [
-        f"P:{p.name}\nV:{p.version}\nA:{p.arch}\nS:1\nI:1\nT:made\nU:https://example.org\nL:MIT\no:{p.source or p.name}\n"
+        f"P:{p.name}\nV:{p.version}\nA:{p.arch}\nS:1\nI:1\nT:made\nU:https://example.org\nL:MIT\n"
+        f"o:{p.source or p.name}\n"
         for p in packages
     ]
     return ("\n".join(stanzas) + "\n").encode()
@@ -181,9 +182,11 @@ def language(ecosystem: str, packages: Iterable[Installed]) -> dict[str, bytes]:
             files[f"usr/bin/go{number}.bin"] = elf(".go.buildinfo", go_build_info("go1.99.0", modules))
     elif ecosystem == "crates.io":
         for number, batch in enumerate(_apart(listed)):
-            crates = [{"name": p.name, "version": p.version, "source": "crates.io", "kind": "runtime"} for p in batch]
-            crates.append({"name": "app", "version": "1.0.0", "source": "local", "root": True,
-                           "dependencies": list(range(len(batch)))})  # fmt: skip
+            crates: list[dict[str, object]] = [
+                {"name": p.name, "version": p.version, "source": "crates.io", "kind": "runtime"} for p in batch
+            ]
+            root = {"source": "local", "root": True, "dependencies": list(range(len(batch)))}
+            crates.append({"name": "app", "version": "1.0.0", **root})
             files[f"usr/bin/rust{number}.bin"] = elf(
                 ".dep-v0", zlib.compress(json.dumps({"packages": crates}).encode())
             )
@@ -199,7 +202,9 @@ def language(ecosystem: str, packages: Iterable[Installed]) -> dict[str, bytes]:
                 }
                 for p in batch
             }
-            target = {key: {"runtime": {f"lib/{key.partition('/')[0]}.dll": {}}} for key in libraries}
+            target: dict[str, object] = {
+                key: {"runtime": {f"lib/{key.partition('/')[0]}.dll": {}}} for key in libraries
+            }
             document = {
                 "runtimeTarget": {"name": ".NETCoreApp,Version=v6.0"},
                 "targets": {".NETCoreApp,Version=v6.0": target},

@@ -1,8 +1,8 @@
 """Our advisory database as a database that Trivy reads: the same facts for both, so that answers can be compared.
 
-Layout (trivy-db, schema 2): a bucket for each release of a distribution (``debian 12``) or ecosystem (``pip::…``), in it one for
-each package, in that an advisory for each vulnerability, as JSON. ``data-source`` says who publishes a bucket and
-``vulnerability`` rates each id. What that form cannot say is left out of both sides and counted (``Written.left_out``).
+Layout (trivy-db, schema 2): a bucket for each release of a distribution (``debian 12``) or ecosystem (``pip::…``), in
+it one for each package, in that an advisory for each vulnerability, as JSON. ``data-source`` says who publishes a
+bucket and ``vulnerability`` rates each id. What that form cannot say is left out of both sides and counted.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+from packaging.version import InvalidVersion, Version
 
 from bench import bolt
 from grid.database import Database
@@ -41,7 +42,10 @@ _STATES = {
     "end_of_life": 7,
 }
 _LABELS = {"negligible": 1, "low": 1, "medium": 2, "high": 3, "critical": 4}
-_PRECEDENCE = ("nvd", "debian", "ubuntu", "amazon", "alma", "rocky", "ghsa")
+_PRECEDENCE = (
+    "nvd", "red hat", "debian", "ubuntu", "alpine", "amazon linux", "oracle linux", "suse", "opensuse", "photon os",
+    "arch linux", "almalinux", "rocky linux", "azure linux", "ghsa",
+)  # fmt: skip
 """Where neither the publisher nor the NVD rated, Trivy's database has chosen beforehand, in this order, then any."""
 _ARCHES = ("x86_64", "noarch")
 """What trivy-db keeps of errata that are told by architecture, but for Oracle's and Rocky's."""
@@ -70,6 +74,12 @@ class Written:
     left_out: set[tuple[str, str, str]] = field(default_factory=set)
     """(namespace, name, vuln_id) of what Trivy's form cannot say."""
     reasons: Counter[str] = field(default_factory=Counter)
+    no_clear_fix: set[tuple[str, str, str]] = field(default_factory=set)
+    """Of a language: every fix that the advisory names lies in another of its ranges."""
+    rated_apart: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, vuln_id) that a distribution rates differently for its packages, which Trivy knows of Debian only."""
+    folded: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
 
 def bucket(namespace: str) -> Bucket | None:
@@ -117,25 +127,33 @@ def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[
             written.buckets[namespace] = place
             sources[place.name] = _json({"ID": place.source, "Name": place.name, "URL": "https://example.org/"})
             packages: dict[str, dict[str, bytes]] = defaultdict(dict)
+            lowered: dict[str, str] = {}
+            labels: dict[str, int] = {}
             rows = con.execute(
                 _ROWS, {n: files[n] for n in ("ranges", "exact", "advisories")} | {"namespace": namespace}
             )
             for (name, problem), spoken in _grouped(rows):
-                told = _language(spoken) if place.language else _system(place, spoken)
+                told = _language(namespace, spoken) if place.language else _system(place, spoken)
                 if isinstance(told, str):
                     written.left_out.add((namespace, name, problem))
                     written.reasons[told] += 1
                     continue
+                listed = name.lower() if place.language and namespace != "Go" else name  # as trivy-db does
+                if lowered.setdefault(listed, name) != name:
+                    written.folded |= {(namespace, name), (namespace, lowered[listed])}
+                if place.language and not told[""]["PatchedVersions"]:
+                    written.no_clear_fix.add((namespace, name, problem))
                 for module, advisory in told.items():
-                    packages[f"{module}::{name}" if module else name][problem] = _json(advisory)
+                    packages[f"{module}::{listed}" if module else listed][problem] = _json(advisory)
                     written.advisories += 1
-                label = min((_rank(row["severity"]) for row in spoken if row["severity"]), default=None)
-                if label is not None and not place.language:
-                    rated[problem][place.source] = max(rated[problem].get(place.source, 0), 4 - label)
+                label = max((_LABELS.get(row["severity"], 0) for row in spoken if row["severity"]), default=0)
+                if not place.language:
+                    if labels.setdefault(problem, label) != label:
+                        written.rated_apart.add((namespace, problem))
+                    rated[problem][place.source] = max(rated[problem].get(place.source, 0), label)
             tree[place.name] = packages
-        for problem, source, label in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
-            if label in _LABELS:
-                rated[problem].setdefault(source, _LABELS[label])
+        for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
+            rated[problem].setdefault(source, _LABELS.get(word, 0))
     tree["data-source"] = sources
     tree["vulnerability"] = {problem: _json(_detail(told)) for problem, told in rated.items()} | {
         problem: _json({"Title": problem})
@@ -148,14 +166,11 @@ def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[
     return bolt.write(tree), written
 
 
-def _rank(label: str) -> int:
-    return 4 - _LABELS.get(label, 0)
-
-
 def _detail(told: Mapping[str, int]) -> dict[str, Any]:
-    order = [*(s for s in _PRECEDENCE if s in told), *sorted(told)]
+    known = {source: label for source, label in told.items() if label}
+    order = [*(s for s in _PRECEDENCE if s in known), *sorted(known)]
     names = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-    return {"Severity": names[told[order[0]]], "VendorSeverity": told}
+    return {"Severity": names[known[order[0]]] if order else "", "VendorSeverity": known}
 
 
 def _json(value: object) -> bytes:
@@ -190,7 +205,7 @@ def _system(place: Bucket, rows: list[dict[str, Any]]) -> dict[str, dict[str, An
         return "a lower end, or a list of versions"
     found: dict[str, dict[str, Any]] = {}
     for module in sorted({row["module"] or "" for row in rows}):
-        mine = [row for row in rows if (row["module"] or "") == module]
+        mine = [row for row in rows if (row["module"] or "") == module or (module and _modules_build(row))]
         entries = []
         for flavour, arches in sorted({(row["flavour"] or "", tuple(row["arches"] or ())) for row in mine}):
             same = [r for r in mine if (r["flavour"] or "") == flavour and tuple(r["arches"] or ()) == arches]
@@ -213,11 +228,16 @@ def _system(place: Bucket, rows: list[dict[str, Any]]) -> dict[str, dict[str, An
     return found
 
 
+def _modules_build(row: dict[str, Any]) -> bool:
+    """Whether a row that names no module is about a module's build."""
+    return row["module"] is None and ".module" in (row["fixed"] or "")
+
+
 def _below(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """An advisory: below the highest fix; of a fix that is not shipped, or of none, everything."""
     open_ended = [row for row in rows if row["fixed"] is None]
-    label = min((_rank(row["severity"]) for row in rows if row["severity"]), default=4)
-    advisory: dict[str, Any] = {"Severity": 4 - label} if label < 4 else {}
+    label = max((_LABELS.get(row["severity"], 0) for row in rows if row["severity"]), default=0)
+    advisory: dict[str, Any] = {"Severity": label} if label else {}
     if open_ended:
         return advisory | {"FixedVersion": "", "Status": _STATES.get(open_ended[0]["state"], 2)}
     return advisory | {"FixedVersion": max(rows, key=lambda row: row["hi"])["fixed"]}
@@ -226,14 +246,25 @@ def _below(rows: list[dict[str, Any]]) -> dict[str, Any]:
 _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]*")
 
 
-def _language(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | str:
+def _pep440(text: str) -> bool:
+    try:
+        return bool(Version(text))
+    except InvalidVersion:
+        return False
+
+
+_ACCEPTED: dict[str, Callable[[str], Any]] = {"PyPI": _pep440, "Maven": re.compile(r"[^_]*").fullmatch}
+"""Beyond the signs: ``packaging`` and Trivy's parser agree on Python's; underscores end Maven's."""
+
+
+def _language(ecosystem: str, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | str:
     vulnerable: list[str] = []
     for row in rows:
         if row["version"] is not None:
             vulnerable.append(f"={row['version']}")
             continue
         parts = [] if row["introduced"] in (None, "0") else [f">={row['introduced']}"]
-        if row["introduced"] is not None and row["introduced"] == row["last_affected"]:
+        if row["introduced"] not in (None, "0") and row["introduced"] == row["last_affected"]:
             parts = [f"={row['last_affected']}"]
         elif row["last_affected"] is not None:
             parts.append(f"<={row['last_affected']}")
@@ -243,8 +274,9 @@ def _language(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | str:
             return "a limit"
         vulnerable.append(", ".join(parts))
     for text in vulnerable:
-        if not all(_PLAIN.fullmatch(part.lstrip("<>= ")) for part in text.split(",") if text):
-            return "a version with other signs"
+        parts = [part.lstrip("<>= ") for part in text.split(",") if text]
+        if not all(map(_PLAIN.fullmatch, parts)) or not all(map(_ACCEPTED.get(ecosystem, bool), parts)):
+            return "a version that Trivy does not parse, with which it gives up all ranges of the advisory"
     spans = [(row["lo"], row["hi"]) for row in rows if row["version"] is None]
     listed = {row["version"] for row in rows}
     patched = [
@@ -279,7 +311,8 @@ ORDER BY name, 12, lo, hi, version, advisory_id
 # Of one source: the label that it states, else that of the newest CVSS with the highest score.
 _RATINGS = """
 SELECT vuln_id, source, min_by(label, (vector IS NOT NULL,
-    CASE WHEN vector LIKE 'CVSS:4%' THEN 0 WHEN vector LIKE 'CVSS:3.1%' THEN 1 WHEN vector LIKE 'CVSS:3%' THEN 2 ELSE 3 END,
-    -coalesce(score, 0)))
+    CASE WHEN vector LIKE 'CVSS:4%' THEN 0 WHEN vector LIKE 'CVSS:3.1%' THEN 1 WHEN vector LIKE 'CVSS:3%' THEN 2 ELSE 3
+    END,
+    -coalesce(score, 0), list_position(['critical', 'high', 'medium', 'low'], label)))
 FROM read_parquet($severities) WHERE label IS NOT NULL GROUP BY ALL
 """

@@ -10,8 +10,9 @@ language's own database such as PYSEC 2, a bare CVE 3):
 * **state**: ``fixed`` if there is a fixed_version; else what the best-ranked matching record says, the more
   specific word winning a tie, and a bare ``fixed`` without a usable version counting as ``affected``.
 * **severity**: for OS packages the distribution's rating of this very package, then its rating of the problem,
-  NVD, GHSA, anyone; for languages GHSA, NVD, anyone, the record's own. Of several ratings of one source CVSS
-  v4 goes before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
+  NVD, other distributions (``_RATERS``), GHSA, anyone; for languages GHSA, NVD, distributions, anyone, the record's
+  own. Of several ratings of one source the label that it states goes before one worked out from a vector, then
+  CVSS v4 before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
 * **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
 * **epss, epss_date**: the highest score of any id of the problem and its day; null where there is none.
 * **ratings**: all of them, in the order of that choice, the distribution's of this very package first.
@@ -75,7 +76,7 @@ def batches(
         work.execute(_ROWS)
         work.execute(_CASES)
         work.execute(_FIXES)
-        work.execute(_RATINGS, {"severities": database.parquet("severities")})
+        work.execute(_RATINGS, {"severities": database.parquet("severities"), "raters": _RATERS})
         work.execute(_PROBLEMS, {name: database.parquet(name) for name in ("advisories", "kev", "epss")})
         work.execute(_CASE_FACTS)
         work.execute(_OUTCOMES)
@@ -103,6 +104,12 @@ def _picked(column: pa.ChunkedArray, place: pa.Array) -> pa.Array:
     taken = column.take(place)
     return taken.chunk(0) if taken.num_chunks == 1 else taken.combine_chunks()
 
+
+_RATERS = [
+    "red hat", "debian", "ubuntu", "alpine", "amazon linux", "oracle linux", "suse", "opensuse", "photon os",
+    "arch linux", "almalinux", "rocky linux", "azure linux",
+]  # fmt: skip
+"""Distributions as raters, in the order in which they are believed where neither the own one nor the NVD rated."""
 
 _ROWS = """
 CREATE TEMP TABLE records AS
@@ -174,10 +181,11 @@ rated AS (
         CASE
             WHEN w.system AND s.source = w.family THEN 0
             WHEN s.source = 'nvd' THEN CASE WHEN w.system THEN 1 ELSE 2 END
-            WHEN s.source = 'ghsa' THEN CASE WHEN w.system THEN 2 ELSE 1 END
-            ELSE 3
+            WHEN s.source = 'ghsa' THEN CASE WHEN w.system THEN 50 ELSE 1 END
+            ELSE 3 + coalesce(list_position($raters, s.source) - 1, 90)
         END AS precedence,
         CASE
+            WHEN s.vector IS NULL AND s.label IS NOT NULL THEN -1
             WHEN s.vector LIKE 'CVSS:4%' THEN 0
             WHEN s.vector LIKE 'CVSS:3.1%' THEN 1
             WHEN s.vector LIKE 'CVSS:3%' THEN 2
@@ -186,7 +194,9 @@ rated AS (
     FROM wanted w JOIN read_parquet($severities) s USING (vuln_id)
 ),
 ordered AS (
-    SELECT *, (precedence, scheme, coalesce(-score, 1), source, advisory_id, coalesce(vector, ''), label) AS place
+    SELECT *, (precedence, scheme, coalesce(-score, 1),
+        coalesce(list_position(['critical', 'high', 'medium', 'low', 'negligible'], label), 9), source, advisory_id,
+        coalesce(vector, '')) AS place
     FROM rated
 )
 SELECT vuln_id, system, family,

@@ -14,6 +14,8 @@ A row may speak of some builds only. Where any row of a name or namespace does, 
 * ``arches``: of these architectures. A package without one, or ``noarch``, is met by every row.
 * ``module``: of that rpm module and stream. In a namespace that has such rows, a row without a module is about
   packages outside all modules, unless its fixed version is itself a module's build (``.module`` in the release).
+  A package that is a module's build and does not say of which stream meets the rows of every stream, and what
+  they say of it is ``unknown``: it may be affected, and no stream's fix is known to be its own.
 * ``flavour``: packages whose version holds ``ksplice`` or ``fips`` meet rows of that flavour, others the rest.
 * ``cpes``: of these products. A package is of the products that its image's repositories belong to (``channel``), or
   of those that every installation of the distribution has, where the image does not say.
@@ -353,7 +355,12 @@ SELECT p.package_id, p.ecosystem, p.system, l.listed_id, p.version,
     p.channel, p.lender, p.binary_name,
     CASE WHEN l.arched OR l.modular OR l.flavoured THEN
         CASE WHEN l.arched AND p.arch <> 'noarch' THEN p.arch ELSE '' END || chr(31)
-        || CASE WHEN l.modular THEN coalesce(p.modularity, '') ELSE '' END || chr(31)
+        || CASE
+            WHEN NOT l.modular THEN ''
+            WHEN p.modularity <> '' THEN p.modularity
+            WHEN contains(p.version, '.module') THEN '?'
+            ELSE ''
+        END || chr(31)
         || CASE
             WHEN NOT l.flavoured THEN ''
             WHEN contains(lower(p.version), 'ksplice') THEN 'ksplice'
@@ -418,11 +425,13 @@ fitting AS (
 ),
 wanted AS (
     SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, advisory_id, source, lo,
-        hi, version, introduced, fixed, last_affected, state, severity, vuln_id
+        hi, version, introduced, CASE WHEN own_module = '?' THEN NULL ELSE fixed END AS fixed, last_affected,
+        CASE WHEN own_module = '?' AND state <> 'not_affected' THEN 'unknown' ELSE state END AS state, severity, vuln_id
     FROM fitting s
     WHERE (s.arches IS NULL OR s.arch = '' OR list_contains(s.arches, s.arch) OR list_contains(s.arches, 'noarch'))
         AND (NOT s.modular OR coalesce(s.module, '') = s.own_module
-             OR (s.module IS NULL AND contains(coalesce(s.fixed, ''), '.module')))
+             OR (s.module IS NULL AND contains(coalesce(s.fixed, ''), '.module'))
+             OR (s.module IS NOT NULL AND s.own_module = '?' AND s.state <> 'not_affected'))
         AND coalesce(s.flavour, '') = s.own_flavour
         AND (s.cpes IS NULL OR list_has_any(s.cpes, s.allowed))
 ),

@@ -57,6 +57,9 @@ __all__ = [
 MEMORY = "768MB"
 _BATCH = 32_768
 
+RULES = 2
+"""Raise it when the same records make other rows: databases are built again."""
+
 Records = Iterable[tuple[str, bool, Record]]
 """(feed, ``Feed.verdicts``, record) triples."""
 
@@ -73,7 +76,8 @@ def inputs_of(files: Iterable[str], feed_versions: Iterable[tuple[str, int]]) ->
     """
     namespaces = sorted((osv, e.name) for e in ALL for osv in e.osv)
     document = [
-        DATABASE_SCHEMA_VERSION, sorted(files), sorted(feed_versions), sorted(key_versions().items()), namespaces,
+        DATABASE_SCHEMA_VERSION, RULES, sorted(files), sorted(feed_versions), sorted(key_versions().items()),
+        namespaces,
     ]  # fmt: skip
     return hashlib.sha256(orjson.dumps(document)).hexdigest()
 

@@ -179,7 +179,8 @@ class Stage:
             self._put("problems", name, source, problem)
         for other in equals:
             self._put("equals", problems[0], other)
-        self._ratings(name, source, advisory.ratings)
+        told = [Rating(a.namespace.partition(":")[0].lower(), a.severity) for a in advisory.affected if a.severity]
+        self._ratings(name, source, (*advisory.ratings, *told))
         for affected in advisory.affected:
             ecosystem = _ecosystem(affected.namespace)
             canonical = ecosystem.canonical(affected.name) if ecosystem else affected.name

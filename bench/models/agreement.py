@@ -1,8 +1,8 @@
 """The same advisories and the same images for us and for Trivy: where do the findings differ?
 
-The advisories are made (versions with all the signs that a scheme has), or a database of yours (``--input database=DIR``);
-the images hold packages that those advisories name, at the versions where ranges begin and end and just below them.
-Real images may be added (``--input images=DIR``, OCI layouts, as folders or in tars).
+The advisories are made (versions with all the signs that a scheme has), or a database of yours
+(``--input database=DIR``); the images hold packages that those advisories name, at the versions where ranges begin and
+end and just below them. Real images may be added (``--input images=DIR``, OCI layouts, as folders or in tars).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -28,7 +28,8 @@ from bench.inventory import Installed
 from bench.models import Outcome, Work, environment, last_line
 from bench.models.peer import OFFLINE, find, trivy_caches
 from grid.database import Database, open_database
-from grid.ecosystems import BY_NAME
+from grid.ecosystems import BY_NAME, for_osv
+from grid.errors import VersionInvalid
 from grid.store import Lake
 from grid.warehouse import connect
 from vulndb.build import build, locked
@@ -55,8 +56,8 @@ class Compared:
     """How two scanners answered for one image."""
 
     agreed: int = 0
-    differences: list[tuple[str, Place, str, str]] = field(default_factory=list)
-    """(kind, place, ours, theirs)."""
+    differences: list[tuple[str, str, Place, str, str]] = field(default_factory=list)
+    """(namespace, kind, place, ours, theirs)."""
 
 
 def measure(work: Work) -> Outcome:
@@ -78,8 +79,8 @@ def measure(work: Work) -> Outcome:
     for label, layout in images.items():
         compared = compare(_without(ours.get(label, {}), written), _trivys(trivy, layout, scratch))
         kinds = Counter[str]()
-        for kind, place, mine, theirs in compared.differences:
-            why = reason(label, kind, place, mine, theirs)
+        for namespace, kind, place, mine, theirs in compared.differences:
+            why = reason(written, namespace or label, kind, place, mine, theirs)
             kinds[kind if why is None else "explained"] += 1
             if why is None:
                 details.append(f"{label}\t{kind}\t{' '.join(place)}\t{mine}\t{theirs}")
@@ -108,27 +109,54 @@ def compare(ours: Mapping[Place, Said], theirs: Mapping[Place, Said]) -> Compare
     found = Compared()
     for place in sorted(ours.keys() | theirs.keys()):
         mine, other = ours.get(place), theirs.get(place)
-        if other is None and mine is not None:
-            found.differences.append(("ours only", place, mine.fixed, ""))
-        elif mine is None and other is not None:
-            found.differences.append(("theirs only", place, "", other.fixed))
-        elif mine is not None and other is not None:
-            if mine.fixed not in other.fixed.split(", "):
-                found.differences.append(("fix", place, mine.fixed, other.fixed))
-            elif mine.severity != other.severity:
-                found.differences.append(("severity", place, mine.severity, other.severity))
-            elif mine.state != other.state:
-                found.differences.append(("state", place, mine.state, other.state))
-            else:
-                found.agreed += 1
+        if mine is None or other is None:
+            one = mine or other
+            assert one is not None
+            texts = (one.fixed, "") if other is None else ("", one.fixed)
+            found.differences.append((one.namespace, "ours only" if other is None else "theirs only", place, *texts))
+            continue
+        if mine.fixed not in other.fixed.split(", "):
+            differs = ("fix", mine.fixed, other.fixed)
+        elif mine.severity != other.severity:
+            differs = ("severity", mine.severity, other.severity)
+        elif mine.state != other.state:
+            differs = ("state", mine.state, other.state)
+        else:
+            found.agreed += 1
+            continue
+        found.differences.append((mine.namespace, differs[0], place, differs[1], differs[2]))
     return found
 
 
-def reason(label: str, kind: str, place: Place, ours: str, theirs: str) -> str | None:
+def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, ours: str, theirs: str) -> str | None:
     """Which row of the table in ``vulndb/README.md`` a difference is; None if it is not one."""
-    _, version, _ = place
-    if label == "npm" and kind == "ours only" and "-" in version:
-        return "a prerelease of npm"
+    package, version, problem = place
+    base = namespace.partition(":")[0]
+    ordered = for_osv(namespace)
+    if kind == "ours only":
+        if base == "npm" and "-" in version:
+            return "prereleases of npm"
+        if base == "AlmaLinux" and ".module" in version:
+            return "a module's build without a label"
+        if base == "Packagist" and "-p" in version + ours:
+            return "Composer's patch releases"
+    if kind == "theirs only" and (namespace, package) in written.folded:
+        return "names of npm packages that differ in case"
+    if base in inventory.VENDORS and kind in ("ours only", "theirs only") and "^" in version + ours + theirs:
+        return "carets in rpm versions"
+    if base == "Amazon Linux" and kind in ("ours only", "theirs only") and set("^_~") & set(version + ours + theirs):
+        return "rpm versions ordered by dpkg's rules"
+    if kind == "severity" and (namespace, problem) in written.rated_apart:
+        return "packages that a distribution rates apart"
+    if kind == "fix" and ours == "" and base in trivy_db.LANGUAGES:
+        if ordered is None or (namespace, ordered.canonical(package), problem) in written.no_clear_fix:
+            return "a fix that another range of the advisory holds"
+        try:
+            installed = ordered.key(version)
+            if all(ordered.key(fix) <= installed for fix in theirs.split(", ")):
+                return "a fix below the installed version"
+        except VersionInvalid:
+            return None
     return None
 
 
@@ -143,8 +171,9 @@ def _ours(database: Database, images: Mapping[str, Path], scratch: Path) -> dict
     lake = scratch / "lake"
     root = database.path.parent.parent
     program = f"import os; os.environ['SCANGRID_DB'] = {str(root)!r}; from grid.cli import main; main()"
-    command = [sys.executable, "-c", program, "scan", *(f"oci:{layout}" for layout in images.values()), "--lake", str(lake),
-               "--quiet", "--scanners", "vuln", "--format", "json", "--output", os.devnull]  # fmt: skip
+    references = [f"oci:{layout}" for layout in images.values()]
+    command = [sys.executable, "-c", program, "scan", *references, "--lake", str(lake), "--quiet", "--scanners", "vuln",
+               "--format", "json", "--output", os.devnull]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=3000)
     if done.returncode:
         raise RuntimeError(f"scangrid ended with {done.returncode}: {last_line(done.stderr)}")
@@ -152,8 +181,8 @@ def _ours(database: Database, images: Mapping[str, Path], scratch: Path) -> dict
     found: dict[str, dict[Place, Said]] = defaultdict(dict)
     with connect(Lake.open(lake)) as con:
         rows = con.sql(
-            "SELECT registry, namespace, package, source_name, ecosystem, version, vuln_id, fixed_version, severity, state "
-            "FROM vulnerabilities"
+            "SELECT registry, namespace, package, source_name, ecosystem, version, vuln_id, fixed_version, severity, "
+            "state FROM vulnerabilities"
         ).fetchall()
     for registry, namespace, package, source, ecosystem, version, problem, fixed, severity, state in rows:
         shown = "low" if severity == "negligible" else severity
@@ -175,18 +204,25 @@ def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
     report = scratch / "report.json"
     command = [str(trivy), "image", "--input", str(layout), "--cache-dir", str(scratch / "trivy"), "--skip-db-update",
                "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
-               "--skip-version-check", "--output", str(report)]  # fmt: skip
-    command.remove("--skip-version-check")
+               "--output", str(report)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=900)
     if done.returncode:
         raise RuntimeError(f"trivy ended with {done.returncode}: {last_line(done.stderr)}")
     found: dict[Place, Said] = {}
     for result in json.loads(report.read_text("utf-8")).get("Results") or ():
+        namespace = _TYPES.get(result.get("Type", ""), "")
         for one in result.get("Vulnerabilities") or ():
             place = (one["PkgName"], _plain(one["InstalledVersion"]), one["VulnerabilityID"])
             fixed = ", ".join(_plain(part) for part in one.get("FixedVersion", "").split(", "))
-            found[place] = Said(fixed, one.get("Severity", "UNKNOWN").lower(), one.get("Status", ""))
+            found[place] = Said(fixed, one.get("Severity", "UNKNOWN").lower(), one.get("Status", ""), namespace)
     return found
+
+
+_TYPES = {
+    "python-pkg": "PyPI", "node-pkg": "npm", "gemspec": "RubyGems", "composer-vendor": "Packagist", "jar": "Maven",
+    "gobinary": "Go", "rustbinary": "crates.io", "dotnet-core": "NuGet",
+}  # fmt: skip
+"""What Trivy calls the records of a language."""
 
 
 # --- what is compared ----------------------------------------------------------------------------
@@ -211,6 +247,7 @@ def made(count: int) -> Iterator[Record]:
     number = 0
     for namespace in NAMESPACES:
         dice = random.Random(namespace)  # noqa: S311 - the same in every run
+        raters = [rater for rater in ("nvd", "ghsa", "ubuntu") if rater != namespace.partition(":")[0].lower()]
         drawn = _VERSIONS[namespace.partition(":")[0]]
         for n in range(count):
             name = f"org.example:p{n}" if namespace == "Maven" else f"example/p{n}" if namespace == "Packagist" else \
@@ -224,20 +261,32 @@ def made(count: int) -> Iterator[Record]:
                     events.pop()
                 if dice.random() < 0.2 and namespace in trivy_db.LANGUAGES:
                     events.append(("last_affected", drawn(dice)))
-                ratings = [
-                    Rating(source, label=dice.choice(_WORDS)) for source in ("nvd", "ghsa") if dice.random() < 0.6
-                ]
-                distribution = namespace not in trivy_db.LANGUAGES
-                severity = dice.choice([*_WORDS, None]) if distribution else None
-                yield Advisory(
-                    id=f"CVE-2031-{10_000 + number}",
-                    affected=(Affected(namespace, name, (Range(tuple(events)),), severity=severity),),
-                    title="made",
-                    ratings=tuple(ratings),
-                )
+                about = Affected(namespace, name, (Range(tuple(events)),))
+                if namespace not in trivy_db.LANGUAGES:
+                    about = replace(about, severity=dice.choice([*_WORDS, None]))
+                if namespace.startswith("Debian") and len(events) == 1:
+                    about = replace(about, state=dice.choice(_STATES))
+                if namespace.startswith("AlmaLinux") and n % 3 == 0:
+                    about = replace(about, module=dice.choice(("m:1", "m:2")))
+                if namespace.startswith("Oracle") and n % 3 == 0:
+                    about = replace(about, arches=dice.choice((("x86_64",), ("aarch64",), ("x86_64", "aarch64"))))
+                ratings = tuple(_rating(dice, rater) for rater in raters if dice.random() < 0.5)
+                yield Advisory(f"CVE-2031-{10_000 + number}", (about,), title="made", ratings=ratings)
 
 
+def _rating(dice: random.Random, rater: str) -> Rating:
+    return Rating(rater, vector=dice.choice(_VECTORS)) if dice.random() < 0.5 else Rating(rater, dice.choice(_WORDS))
+
+
+_STATES = ("affected", "will_not_fix", "fix_deferred", "end_of_life")
 _WORDS = ("critical", "high", "medium", "low")
+_VECTORS = (
+    "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    "CVSS:3.1/AV:N/AC:H/PR:L/UI:R/S:U/C:L/I:N/A:N",
+    "CVSS:3.0/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H",
+    "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:L/VI:L/VA:N/SC:N/SI:N/SA:N",
+    "AV:N/AC:L/Au:N/C:P/I:P/A:P",
+)
 
 
 def _numbers(dice: random.Random, most: int = 3) -> str:
@@ -247,13 +296,15 @@ def _numbers(dice: random.Random, most: int = 3) -> str:
 def _deb(dice: random.Random) -> str:
     epoch = dice.choice(("", "", "", "1:", "2:"))
     tail = dice.choice(("", "~rc1", "+dfsg", "+git20240101", "a", "b1"))
-    return f"{epoch}{_numbers(dice)}{tail}-{dice.choice(('1', '2', '10', '1ubuntu1', '1+deb12u1', '1+deb12u10', '0.1', '1~bpo1'))}"
+    revision = dice.choice(("1", "2", "10", "1ubuntu1", "1+deb12u1", "1+deb12u10", "0.1", "1~bpo1"))
+    return f"{epoch}{_numbers(dice)}{tail}-{revision}"
 
 
 def _rpm(dice: random.Random) -> str:
     epoch = dice.choice(("", "", "", "1:", "2:"))
     tail = dice.choice(("", "", "~rc1", "^git1", "a", "_1"))
-    return f"{epoch}{_numbers(dice)}{tail}-{dice.choice(('1', '2', '10', '1.1'))}{dice.choice(('', '.el9', '.el9_2', '.1'))}"
+    build = dice.choice(("1", "2", "10", "1.1")) + dice.choice(("", ".el9", ".el9_2", ".1"))
+    return f"{epoch}{_numbers(dice)}{tail}-{build}"
 
 
 def _apk(dice: random.Random) -> str:

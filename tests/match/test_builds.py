@@ -119,3 +119,15 @@ def test_epss_is_the_highest_of_a_problems_ids(world) -> None:
     for cve, score in (("CVE-1", 0.25), ("CVE-9", 0.5), ("CVE-8", 0.9)):
         world.tables["epss"].append({"cve_id": cve, "score": score, "percentile": 0.9, "date": "2026-01-01"})
     assert {row["vuln_id"]: row["epss"] for row in world.findings()} == {"CVE-1": 0.5, "GHSA-2": None}
+
+
+def test_a_modules_build_that_does_not_say_its_stream_is_unknown(world) -> None:
+    """Old rpms left the label out; so did some rebuilds."""
+    ns = "AlmaLinux:8"
+    world.advisory("ALSA-1", "CVE-1")
+    world.range(ns, "nodejs", "ALSA-1", fixed="1:12.22.5-1.module_el8", module="nodejs:12")
+    world.range(ns, "nodejs", "ALSA-1", fixed="1:14.17.5-1.module_el8", module="nodejs:14")
+    bare = world.package(ns, "nodejs", "1:12.22.5-1.module_el8")
+    world.package(ns, "nodejs", "1:16.1.0-1.module_el8")
+    finding = world.finding()
+    assert (finding["package_id"], finding["state"], finding["fixed_version"]) == (bare, "unknown", None)

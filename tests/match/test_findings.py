@@ -246,8 +246,15 @@ def test_a_distributions_rating_that_came_through_osv_is_the_distributions(world
     assert (world.finding()["severity"], world.finding()["severity_source"]) == ("negligible", "ubuntu")
 
 
-def test_then_its_rating_of_the_problem_then_nvd_then_ghsa(curl):
-    order = [("debian", "low"), ("nvd", "critical"), ("ghsa", "high"), ("alpine", "medium")]
+def test_then_its_rating_of_the_problem_then_nvd_then_another_distribution_then_ghsa(curl):
+    order = [
+        ("debian", "low"),
+        ("nvd", "critical"),
+        ("ubuntu", "low"),
+        ("alpine", "medium"),
+        ("ghsa", "high"),
+        ("bit", "low"),
+    ]
     for source, label in order:
         curl.rating("CVE-1", source, label)
     for source, label in order:
@@ -286,6 +293,20 @@ def test_of_one_source_the_newer_cvss_counts_and_then_the_higher_score(flask):
         found = flask.finding()
         assert (found["vector"], found["score"], found["severity"]) == (vector, score, label)
         flask.tables["severities"].pop()
+
+
+def test_what_a_source_states_goes_before_what_follows_from_its_vector(flask):
+    flask.rating("CVE-1", "ghsa", "critical", 9.8, V31)
+    flask.rating("CVE-1", "ghsa", "medium")
+    found = flask.finding()
+    assert (found["severity"], found["severity_source"]) == ("medium", "ghsa")
+    assert (found["score"], found["vector"]) == (9.8, V31)
+
+
+def test_of_several_labels_of_one_source_the_worst_counts(curl):
+    for label in ("medium", "high", "low"):
+        curl.rating("CVE-1", "debian", label, advisory_id=f"DSA-{label}")
+    assert curl.finding()["severity"] == "high"
 
 
 @pytest.mark.parametrize(

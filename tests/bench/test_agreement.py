@@ -1,0 +1,163 @@
+"""Our advisories in Trivy's form, and the comparison of two answers. Trivy itself runs in ``bench`` only."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import bolt, inventory, trivy_db
+from bench.inventory import Installed
+from bench.models.agreement import Said, compare, made
+from grid.ecosystems import BY_NAME, BY_OSV
+from grid.model import Limits, Package
+from vulndb.build import build, locked
+from vulndb.feed import Advisory, Affected, Range, Rating
+
+
+def read(content: bytes) -> dict[str, Any]:
+    """The buckets of a bolt file, by the format's description: a reader that shares nothing with the writer."""
+    magic, version, size, _, root, _, _, pages = struct.unpack_from("<IIIIQQQQ", content, 16)
+    assert (magic, version, size, pages * size) == (0xED0CDAED, 2, 4096, len(content))
+
+    def walk(page: bytes) -> dict[str, Any]:
+        _, flags, count, _ = struct.unpack_from("<QHHI", page)
+        found: dict[str, Any] = {}
+        keys = []
+        for place in range(16, 16 + 16 * count, 16):
+            if flags & 1:
+                at, length, child = struct.unpack_from("<IIQ", page, place)
+                inner = walk(content[child * 4096 :])
+                assert min(inner, key=str.encode).encode() == page[place + at : place + at + length]
+                keys += list(inner)
+                found |= inner
+                continue
+            assert flags == 2
+            bucket, at, length, size = struct.unpack_from("<IIII", page, place)
+            key, value = page[place + at :][:length], page[place + at + length :][:size]
+            if bucket:
+                (child, _) = struct.unpack_from("<QQ", value)
+                found[key.decode()] = walk(content[child * 4096 :] if child else value[16:])
+            else:
+                found[key.decode()] = value
+            keys.append(key.decode())
+        assert [k.encode() for k in keys] == sorted(k.encode() for k in keys)
+        return found
+
+    return walk(content[root * 4096 :])
+
+
+NAMES = st.text(min_size=1, max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.recursive(st.binary(max_size=5000), lambda inner: st.dictionaries(NAMES, inner, max_size=20), max_leaves=60))
+def test_a_bolt_file_is_read_back_as_it_was_written(tree: Any) -> None:
+    tree = tree if isinstance(tree, dict) else {"x": tree}
+    assert read(bolt.write(tree)) == tree
+
+
+def test_a_bolt_file_of_many_pages_is_read_back() -> None:
+    tree = {"b": {f"k{n:05}": bytes([n % 256]) * (n % 700) for n in range(6000)}, "c": {"x": b"y" * 100_000}, "e": {}}
+    assert read(bolt.write(tree)) == tree
+
+
+def test_advisories_are_written_where_trivy_looks_for_them(tmp_path: Path) -> None:
+    def one(namespace: str, name: str, *events: tuple[str, str], **more: Any) -> Affected:
+        return Affected(namespace, name, (Range(events),), **more)
+
+    zero = ("introduced", "0")
+    python = (("introduced", "1.0"), ("fixed", "1.5"), ("introduced", "2.0"), ("last_affected", "2.3"))
+    advisory = Advisory(
+        "CVE-2031-1000",
+        (
+            one("Debian:12", "curl", zero, ("fixed", "7.88-2"), severity="low"),
+            one("Debian:11", "curl", zero, state="will_not_fix"),
+            one("AlmaLinux:9", "nodejs", zero, ("fixed", "1:18-1.module_el9"), module="nodejs:18"),
+            one("PyPI", "Some_Thing", *python),
+            one("Oracle Linux:9", "bash", zero, ("fixed", "5-2"), arches=("aarch64",)),
+            one("Alpine:v3.20", "curl", ("introduced", "7.1-r0"), ("fixed", "7.2-r0")),
+            one("Haiku", "unknown", zero),
+        ),
+        ratings=(Rating("nvd", "high"), Rating("ghsa", vector="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H")),
+    )
+    with locked(tmp_path):
+        database = build(tmp_path, [("made", False, advisory)], states=lambda counts: ())
+    content, written = trivy_db.write(database)
+    tree = read(content)
+
+    def told(*path: str) -> dict[str, Any]:
+        at: Any = tree
+        for name in path:
+            at = at[name]
+        found: dict[str, Any] = json.loads(at)
+        return found
+
+    assert told("debian 12", "curl", "CVE-2031-1000") == {"Severity": 1, "FixedVersion": "7.88-2"}
+    assert told("debian 11", "curl", "CVE-2031-1000") == {"FixedVersion": "", "Status": 5}
+    assert told("alma 9", "nodejs:18::nodejs", "CVE-2031-1000") == {"FixedVersion": "1:18-1.module_el9"}
+    assert told("pip::GitHub Security Advisory", "some-thing", "CVE-2031-1000") == {
+        "VulnerableVersions": [">=1.0, <1.5", ">=2.0, <=2.3"], "PatchedVersions": ["1.5"],
+    }  # fmt: skip
+    assert told("Oracle Linux 9", "bash", "CVE-2031-1000")["Entries"] == [
+        {"FixedVersion": "5-2", "Arches": ["aarch64"]}
+    ]
+    assert written.left_out == {("Alpine:v3.20", "curl", "CVE-2031-1000")}
+    assert told("vulnerability", "CVE-2031-1000")["VendorSeverity"] == {"debian": 1, "ghsa": 4, "nvd": 3}
+    assert told("data-source", "debian 12")["ID"] == "debian" and "Haiku" not in written.buckets
+
+
+def test_made_packages_are_what_our_own_readers_find() -> None:
+    listed = [Installed("p1", "1.0.0"), Installed("p2", "2.0.0"), Installed("p1", "1.2.0")]
+    for osv in trivy_db.LANGUAGES:
+        prefix = {"Maven": "org:", "Packagist": "x/"}.get(osv, "")
+        named = [Installed(prefix + p.name, p.version) for p in listed]
+        ecosystem = BY_OSV[osv]
+        found = {
+            (p.name, p.version.removeprefix("v"))
+            for path, content in inventory.language(osv, named).items()
+            for p in ecosystem.read(path, content, Limits())
+            if isinstance(p, Package)
+        }
+        assert {(p.name, p.version) for p in named} <= found, osv
+    for namespace, name in (("Debian:12", "deb"), ("Alpine:v3.20", "apk"), ("Oracle Linux:9", "rpm")):
+        wanted = [Installed("a", "1:1.0-r1" if name != "apk" else "1.0-r1", module="m:1" if name == "rpm" else ""),
+                  Installed("b-extra", "2.0-r2", "b")]  # fmt: skip
+        packages = [
+            p
+            for path, content in inventory.system(namespace, wanted).items()
+            for p in BY_NAME[name].read(path, content, Limits())
+            if isinstance(p, Package)
+        ]
+        assert [(p.name, p.version, p.source_name or p.name, p.modularity) for p in packages] == [
+            (p.name, p.version, p.source or p.name, p.module) for p in wanted
+        ]
+
+
+def test_answers_are_compared_set_by_set_and_then_by_what_they_say() -> None:
+    place = {n: ("curl", str(n), "CVE-1") for n in range(5)}
+    ours = {
+        place[0]: Said("2", "high", "fixed"),
+        place[1]: Said("2", "high", "fixed"),
+        place[2]: Said("", "low", "affected"),
+        place[3]: Said("3", "low", "fixed"),
+    }
+    theirs = {
+        place[0]: Said("1, 2", "high", "fixed"),
+        place[1]: Said("2", "low", "fixed"),
+        place[2]: Said("", "low", "will_not_fix"),
+        place[4]: Said("9", "low", "fixed"),
+    }
+    found = compare(ours, theirs)
+    assert found.agreed == 1
+    assert [(kind, at[1]) for _, kind, at, _, _ in found.differences] == [
+        ("severity", "1"), ("state", "2"), ("ours only", "3"), ("theirs only", "4"),
+    ]  # fmt: skip
+
+
+def test_made_advisories_are_the_same_in_every_run() -> None:
+    assert list(made(3)) == list(made(3))
