@@ -66,6 +66,8 @@ class Wants:
     executables: bool = False
     """Every regular file with an execute bit (build information of Go, Rust … binaries)."""
     max_bytes: int = 64 * MIB
+    head: bool = False
+    """Of an executable that is larger, the first ``max_bytes`` are worth a look (a note says that there was more)."""
 
     def matcher(self) -> Callable[[str, int], bool]:
         """A fast ``(path, mode) -> wanted`` that ignores size, so that what is too large can be noted."""
@@ -94,6 +96,7 @@ class Wants:
             every=self.every or other.every,
             executables=self.executables or other.executables,
             max_bytes=max(self.max_bytes, other.max_bytes),
+            head=self.head or other.head,
         )
 
 
@@ -136,6 +139,8 @@ class Package:
     """Who built it: Maintainer, Vendor, the npm or PyPI author is not meant."""
     purl: str = ""
     """Package URL without the distribution, which only the whole image knows (the view adds it)."""
+    cpes: tuple[str, ...] = ()
+    """CPE 2.3 names, where the field knows the product by them and the reader knows them for sure."""
 
 
 @dataclass(frozen=True, slots=True)

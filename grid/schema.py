@@ -160,6 +160,7 @@ PACKAGES = _layer(
     Column("licenses", TEXTS, "as declared", True),
     Column("modularity", TEXT, "rpm module `name:stream`, else null", True),
     Column("origin", TEXT, "maintainer or vendor as stated, else null", True),
+    Column("cpes", TEXTS, "CPE 2.3 names of programs that are known by them, else null", True),
     sort="source_path",
 )
 

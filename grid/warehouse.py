@@ -8,6 +8,7 @@
   ``{key:name}``  a digest as a short join key
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{system}``    the names of OS package ecosystems
+  ``{unmanaged}`` those of programs that no package manager knows
 A file whose name starts with ``_`` is a step on the way: it goes to the schema ``parts``.
 """
 
@@ -163,6 +164,7 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
     """Fill in the places of a view's SQL; ``{images}`` and the like become this sweep's or any sweep's."""
     places = {f"raw.{name}": sql for name, sql in raw.items()}
     places["system"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.system) + ")"
+    places["unmanaged"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.unmanaged) + ")"
     system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
     places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
     places["sweep"] = "" if latest else "i.sweep_id,"

@@ -59,11 +59,14 @@ class Packages:
         dispatch = dispatcher([e.wants for e in self.ecosystems])
         rows: list[tuple[object, ...]] = []
         content = contents(files)
-        for i, (path, mode) in enumerate(zip(*(files.column(c).to_pylist() for c in ("path", "mode")), strict=True)):
+        columns = (files.column(c).to_pylist() for c in ("path", "mode", "size"))
+        for i, (path, mode, size) in enumerate(zip(*columns, strict=True)):
             if mode & 0o111 and not is_executable(bytes(content(i)[:4])):
                 mode = 0  # a script, or any file of a layer in which all may be executed
             first = len(rows)
             for which in dispatch(path, mode):
+                if size > len(content(i)) and not self.ecosystems[which].wants.head:
+                    continue  # only the head of a large executable is here
                 found = self._rows(self.ecosystems[which], path, content(i))
                 rows += [row for row in found if row[-1] is None or row not in rows[first:]]  # a note says it once
         return batch(rows, self.schema)
@@ -101,6 +104,7 @@ def _columns(ecosystem: str, p: Package) -> tuple[object, ...]:
         [name[:_MAX_TEXT] for name in p.licenses[:100]] or None,
         p.modularity or None,
         p.origin[:_MAX_TEXT] or None,
+        list(p.cpes) or None,
     )
 
 

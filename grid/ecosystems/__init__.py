@@ -85,6 +85,8 @@ class Ecosystem:
     image whose repositories belong to ``products`` (none: not known) and which says of itself that it is ``stated``."""
     purl_type: str = ""
     """Where it differs from ``name``."""
+    unmanaged: bool = False
+    """Programs that no package manager knows: a file that an OS package owns after all is none of them."""
     views: bool = False
     """``read`` and ``owned`` take a ``memoryview``, too: records so large that a copy would cost too much memory."""
 
@@ -123,6 +125,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "bitnami",
         "luarocks",
         "otp",
+        "generic",
     )
 )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from packageurl import PackageURL
 
 from grid.ecosystems import _binary
+from grid.ecosystems._programs import go_cpes
 from grid.model import Limits, Note, Package
 
 SECTION = ".go.buildinfo"
@@ -34,8 +35,18 @@ _STAMPED = re.compile(
     r"""-X[= ]['"]?[^\s='"]*\.(?:[vV]ersion|VERSION|[a-z]*Version|ver|tag|gitTag|GitTag|buildTag)=v?"""
     r"""([0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?)(?=['"\s]|$)"""
 )
+_STAMP = re.compile(
+    rb"\0v?([0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}(?:[-~](?:alpha|beta|rc)[.0-9]{0,5})?)(?:[+~-][^\0]{1,40})?(?=\0)"
+)
+_STAMPS = 16 << 10
+"""Bytes before and after the toolchain's version in which those of the program stand."""
 _PATH = re.compile(r"[A-Za-z0-9_.~!-]+(?:/[A-Za-z0-9_.~!+ -]+)*")
 _VERSION = re.compile(r"[!-~]{1,256}")
+
+
+def is_program(data: memoryview) -> bool:
+    """Whether a file has build information, so that ``read`` tells what it is."""
+    return any(_build_info(program) is not None for program in _binary.programs(data, _NAMES))
 
 
 def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Package | Note]:
@@ -54,17 +65,34 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
         toolchain, modules = info
         if not toolchain and not modules:
             yield Note("Unparsable", "the Go build information is damaged", path)
-        for name, version in _packages(toolchain, modules):
+        for name, version, main in _packages(toolchain, modules):
+            if main and version == DEVEL:
+                version = _stamped_in(program.data, toolchain)
             if (name, version) not in seen:
                 seen.add((name, version))
-                yield _package(name, version)
+                yield _package(name, version, go_cpes(name, version) if main and version != DEVEL else ())
     if not recorded and head == b"\x7fELF" and b"UPX!" in bytes(data[:512]):
         yield Note("Packed", "the program is packed with UPX: what it was built of cannot be read", path)
 
 
-def _package(name: str, version: str) -> Package:
+def _package(name: str, version: str, cpes: tuple[str, ...]) -> Package:
     namespace, _, base = name.rpartition("/")
-    return Package(name, version, purl=PackageURL("golang", namespace or None, base, version).to_string())
+    purl = PackageURL("golang", namespace or None, base, version).to_string()
+    return Package(name, version, purl=purl, cpes=cpes)
+
+
+def _stamped_in(data: memoryview, toolchain: str) -> str:
+    """The version that ``-X main.version=v1.2.3`` left in a program whose build information does not tell the flags.
+
+    With ``-trimpath`` it does not. The linker ends such texts with a NUL, unlike Go's own, and puts them beside the
+    version of the toolchain, which it sets in the same way. Where two versions stand there, none is taken.
+    """
+    mark = re.search(b"\0" + re.escape(toolchain.partition(" ")[0].encode()) + b"\0", data)
+    if mark is None or not toolchain:
+        return DEVEL
+    near = bytes(data[max(mark.start() - _STAMPS, 0) : mark.end() + _STAMPS])
+    found = {match[1] for match in _STAMP.finditer(near)}
+    return "v" + found.pop().decode().replace("~", "-") if len(found) == 1 else DEVEL
 
 
 # --- finding it ----------------------------------------------------------------------------------
@@ -138,11 +166,11 @@ def _pointed(program: _binary.Binary, pointer: memoryview, order: str, at_most: 
 # --- reading it ----------------------------------------------------------------------------------
 
 
-def _packages(toolchain: str, modules: str) -> Iterator[tuple[str, str]]:
-    """(name, version) of each module; a replaced one is named after what replaced it."""
+def _packages(toolchain: str, modules: str) -> Iterator[tuple[str, str, bool]]:
+    """(name, version, whether it is the main module) of each; a replaced one is named after what replaced it."""
     library = standard_library(toolchain)
     if library:
-        yield "stdlib", library
+        yield "stdlib", library, False
     main: list[str] = []
     found: list[list[str]] = []
     program = stamped = ""
@@ -166,7 +194,7 @@ def _packages(toolchain: str, modules: str) -> Iterator[tuple[str, str]]:
             stamp = _STAMPED.search(flags[: 64 << 10])
             stamped = f"v{stamp[1]}" if stamp else ""
     if program == "cmd/go" and library:
-        yield "toolchain", library
+        yield "toolchain", library, False
     if not main and "." in program.partition("/")[0]:
         main = [program]  # built without modules, as distributions do: only its package has a name
     if main:
@@ -176,7 +204,7 @@ def _packages(toolchain: str, modules: str) -> Iterator[tuple[str, str]]:
         found.insert(0, main)
     for name, version, *_ in (f for f in found if len(f) > 1):
         if len(name) <= 500 and _PATH.fullmatch(name) and _VERSION.fullmatch(version):
-            yield name, version
+            yield name, version, name == main[0] if main else False
 
 
 def standard_library(toolchain: str) -> str:

@@ -91,13 +91,15 @@ class _Batch:
         self._rows: list[tuple[str, int, int, int]] = []
         self._ends = [0]
 
-    def add(self, path: str, size: int, mode: int, bits: int, fill: Callable[[memoryview], None]) -> None:
-        """Append a file, whose content ``fill`` writes into the memory given to it."""
+    def add(
+        self, path: str, size: int, mode: int, bits: int, fill: Callable[[memoryview], None], stated: int = -1
+    ) -> None:
+        """Append a file, whose content ``fill`` writes into the memory given to it; ``stated`` is its whole size."""
         if size > self._capacity - self._used or len(self._rows) >= _FLUSH_ROWS:
             self.flush()
         if size > self._capacity:  # a batch of its own, in memory of its own
             alone = _Batch(size, self._places, self._emit)
-            alone.add(path, size, mode, bits, fill)
+            alone.add(path, size, mode, bits, fill, stated)
             alone.flush()
             return
         if not self._buffer:
@@ -108,7 +110,7 @@ class _Batch:
                 fill(view[used : used + size])
         self._used = used + size
         self._ends.append(self._used)
-        self._rows.append((path, size, mode, bits))
+        self._rows.append((path, size if stated < 0 else stated, mode, bits))
 
     def flush(self) -> None:
         """Give each detector its files of the batch."""
@@ -223,7 +225,8 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
     """
     classify = classifier(wants)
     every = sum(1 << place for place, want in enumerate(wants) if want.every)
-    sieve = _Sieve(stream, every, [min(want.max_bytes, _MAX_CONTENT) for want in wants], remark)
+    heads = sum(1 << place for place, want in enumerate(wants) if want.head)
+    sieve = _Sieve(stream, every, heads, [min(want.max_bytes, _MAX_CONTENT) for want in wants], remark)
     # Nearly every file is wanted by all detectors of the kind "every": a batch of such files is handed to them as it
     # is, uncopied. The others go by another batch.
     main = _Batch(limits.batch_bytes, len(wants), emit)
@@ -243,18 +246,18 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
             columns.flush()
         if kind == tar.FILE:
             bits = classify(path, owner[0])
-            fill = whole
+            fill, taken = whole, size
             if size == 0:
                 bits &= ~every
             elif bits and size > sieve.least:
-                bits, head = sieve.small_enough(path, size, bits, segments)
+                bits, head, taken = sieve.small_enough(path, size, owner[0], bits, segments)
                 if head:
                     fill = _filler(stream, head)
             if bits:
                 if segments is not None:
                     stream.charge(size - sum(length for _, length in segments))
                     fill = _sparse_filler(whole, segments)
-                (main if bits & every == every else side).add(path, size, owner[0], bits, fill)
+                (main if bits & every == every else side).add(path, taken, owner[0], bits, fill, size)
         elif kind == tar.HARDLINK and link is not None:
             missed = classify(path, owner[0]) & ~every
             if missed:
@@ -291,8 +294,9 @@ def _filler(stream: Stream, head: bytes = b"") -> Fill:
 
     def fill(target: memoryview) -> None:
         if done:
-            target[:done] = head
-            target = target[done:]
+            part = head[: len(target)]
+            target[: len(part)] = part
+            target = target[len(part) :]
         if readinto(target) < len(target):
             raise LayerTruncated("the tar ends inside an entry")
 
@@ -311,15 +315,18 @@ def _sparse_filler(read: Fill, segments: tar.Segments) -> Fill:
 class _Sieve:
     """Drops the detectors for which a file is too large, and says so where it matters."""
 
-    def __init__(self, stream: Stream, every: int, most: list[int], remark: Remark) -> None:
+    def __init__(self, stream: Stream, every: int, heads: int, most: list[int], remark: Remark) -> None:
         self._stream = stream
         self._every = every
+        self._heads = heads
         self._most = most
         self._remark = remark
         self.least = min(most, default=0)
 
-    def small_enough(self, path: str, size: int, bits: int, segments: tar.Segments | None) -> tuple[int, bytes]:
-        """The bits of those that may have the file, and what was read of it to decide on notes."""
+    def small_enough(
+        self, path: str, size: int, mode: int, bits: int, segments: tar.Segments | None
+    ) -> tuple[int, bytes, int]:
+        """The bits of those that may have the file, what was read of it to decide on notes, and how much they get."""
         drop = [place for place in _places(bits) if size > self._most[place]]
         head = b""
         if segments is None and any(self._every & (1 << place) for place in drop):
@@ -328,4 +335,7 @@ class _Sieve:
             bits &= ~(1 << place)
             if not self._every & (1 << place) or (head and b"\0" not in head):
                 self._remark(place, Note("FileTooLarge", f"{size} bytes, more than {self._most[place]}", path))
-        return bits, head
+        some = sum(1 << place for place in drop if self._heads & (1 << place))
+        if some and not bits and segments is None and mode & 0o111:
+            return some, head, min(self._most[place] for place in _places(some))
+        return bits, head, size

@@ -1,6 +1,9 @@
--- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then what is hidden is taken off.
+-- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then
+-- what is hidden is taken off, and of unmanaged programs what an OS package owns.
 WITH facts AS (
-  SELECT {key:layer_digest} AS lk, source_path AS path, 'packages' AS kind, count(*) AS n FROM packages GROUP BY ALL
+  SELECT {key:layer_digest} AS lk, source_path AS path,
+         CASE WHEN ecosystem IN {unmanaged} THEN 'unmanaged' ELSE 'packages' END AS kind, count(*) AS n
+  FROM packages GROUP BY ALL
   UNION ALL
   SELECT {key:layer_digest}, source_path, 'system', count(*) FROM packages WHERE ecosystem IN {system} GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*) FROM secrets GROUP BY ALL
@@ -13,10 +16,10 @@ WITH facts AS (
 ), off AS (
   SELECT x.ck, t.kind, sum(t.n) AS n
   FROM {_exceptions} x JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes'
-  WHERE x.hidden GROUP BY ALL
+  WHERE x.hidden OR (x.owned AND t.kind = 'unmanaged') GROUP BY ALL
 )
 SELECT w.ck,
-       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'packages') AS packages,
+       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind IN ('packages', 'unmanaged')) AS packages,
        sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'system') AS system,
        sum(w.n) FILTER (w.kind = 'secrets') AS secrets, sum(o.n) FILTER (w.kind = 'secrets') AS secrets_hidden,
        sum(w.n) FILTER (w.kind = 'malware') AS malware, sum(w.n) FILTER (w.kind = 'notes') AS notes

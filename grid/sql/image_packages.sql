@@ -1,4 +1,5 @@
--- The packages of each image that are visible in its merged view.
+-- The packages of each image that are visible in its merged view. Of unmanaged programs (`generic`) only those that no OS
+-- package owns.
 -- like: images, packages
 -- purl: package URL, with the distribution
 -- namespace: whose advisories apply to an OS package; null for language packages
@@ -21,7 +22,7 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, p.layer_digest, p.sour
                    list_filter(string_split(regexp_extract(p.purl, '[?](.*)$', 1), '&'), lambda q: q <> ''),
                    'distro=' || concat_ws('-', l.distro_id, l.distro_version))), '&')
        END AS purl,
-       p.licenses, p.origin, CASE WHEN p.ecosystem IN {system} THEN l.os_namespace END AS namespace,
+       p.licenses, p.origin, p.cpes, CASE WHEN p.ecosystem IN {system} THEN l.os_namespace END AS namespace,
        coalesce(list_contains(l.off, p.source_path), false) AS owned, p.modularity, p.package_id, i.os, i.arch AS platform_arch,
        coalesce(o.layer, p.layer_digest) AS introduced_layer, nullif(coalesce(o.step, l.step), '') AS introduced_by,
        coalesce(o.n, l.n) <= l.base_layers AS from_base
@@ -29,4 +30,5 @@ FROM {_images} i
 JOIN {_chain_visible} l ON l.ck = i.ck
 JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk
 LEFT JOIN {_origins} o ON o.mk = l.rk AND o.package_id = p.package_id AND o.path = p.source_path
-WHERE l.hidden IS NULL OR NOT list_contains(l.hidden, p.source_path)
+WHERE (l.hidden IS NULL OR NOT list_contains(l.hidden, p.source_path))
+  AND (p.ecosystem NOT IN {unmanaged} OR l.off IS NULL OR NOT list_contains(l.off, p.source_path))

@@ -196,6 +196,29 @@ def test_a_packed_program_is_noted() -> None:
     assert note.code == "Packed"
 
 
+def test_a_version_that_only_the_linker_was_told_is_read_where_it_put_it() -> None:
+    untold = MAIN.replace("v1.4.0", "(devel)")
+    stamped = b"\0\0go1.22.3\0\0\0\0\0\0\0\0%s\0\0"
+
+    def main(text: bytes) -> str:
+        return dict(found(elf({SECTION: go_info(modules=untold), ".rodata": text})))["example.com/app"]
+
+    assert main(stamped % b"v2.42.0") == "v2.42.0"
+    assert main(stamped % b"2.42.0+ds\0\x002.42.0+ds-5") == "v2.42.0", "twice the same"
+    assert main(stamped % b"1.6.7~rc0") == "v1.6.7-rc0"
+    assert main(stamped % b"2.42.0\x001.0.0") == "(devel)", "two versions, and nobody knows whose"
+    assert main(b"\0v2.42.0\0") == "(devel)", "not beside the toolchain's"
+    assert main(stamped % b"v2.42.0" + b"\0" * 40_000 + b"\0v9.9.9\0") == "v2.42.0"
+
+
+def test_the_main_module_of_a_known_program_has_its_cpe() -> None:
+    text = "path\tgithub.com/prometheus/prometheus/cmd/prometheus\nmod\tgithub.com/prometheus/prometheus\tv0.42.0\t\n"
+    content = elf({SECTION: go_info(modules=text + "dep\tgithub.com/grafana/grafana\tv9.0.0\th1:y=\n")})
+    cpes = {fact.name: fact.cpes for fact in read(content) if isinstance(fact, Package)}
+    assert cpes["github.com/prometheus/prometheus"] == ("cpe:2.3:a:prometheus:prometheus:0.42.0:*:*:*:*:*:*:*",)
+    assert cpes["github.com/grafana/grafana"] == (), "a library is not the program"
+
+
 def test_absurd_numbers_cost_nothing() -> None:
     good = bytearray(elf({SECTION: go_info()}))
     for place in range(16, 64, 2):

@@ -658,3 +658,27 @@ def test_mutated_tars_raise_nothing_but_our_errors(data):
                 base[start + 148 : start + 156] = b"%06o\0 " % sum(base[start : start + 512])
     with contextlib.suppress(GridError):
         scan(built_layer(bytes(base), "none"), Recorder(), Recorder(PACKAGES, "packages"))
+
+
+def test_of_an_executable_too_large_the_head_is_read_where_that_will_do():
+    heads = Recorder(Wants(executables=True, names=frozenset({"list"}), max_bytes=100, head=True), "packages")
+    every = Recorder(Wants(every=True, max_bytes=50))
+    built = (
+        LayerBuilder()
+        .file("bin/large", b"\x7fELF" + b"\0" * 60 + b"v" * 100_000, mode=0o755)
+        .file("bin/small", b"\x7fELF", mode=0o755)
+        .file("list", b"x" * 101)
+        .file("bin/after", b"ok", mode=0o755)
+        .blob()
+    )
+    facts = scan(built, every, heads)
+    assert heads.files == {
+        "bin/large": b"\x7fELF" + b"\0" * 60 + b"v" * 36,
+        "bin/small": b"\x7fELF",
+        "bin/after": b"ok",
+    }
+    assert notes(facts) == {
+        ("packages", "bin/large", "FileTooLarge"),
+        ("packages", "list", "FileTooLarge"),
+        ("secrets", "list", "FileTooLarge"),
+    }

@@ -306,3 +306,12 @@ def test_findings_equal_those_of_a_matcher_written_from_the_osv_schema(new_world
             assert Version(rows[key]["fixed_version"]) == fix
         elif rows[key]["fixed_version"] is not None:
             assert Version(rows[key]["fixed_version"]) > Version(packages[key[0]][1])
+
+
+def test_an_unmanaged_program_is_matched_under_its_name_at_bitnami(world):
+    world.range("Bitnami", "apache", "BIT-apache-1", "2.4.0", fixed="2.4.52")
+    world.range("Bitnami", "java", "BIT-java-1", "1.9.0", fixed="8.0.401")
+    httpd = world.package("Bitnami", "httpd", "2.4.51", ecosystem="generic")
+    java = world.package("Bitnami", "openjdk", "8.0.352", ecosystem="generic")
+    world.package("Bitnami", "httpd", "2.4.52", ecosystem="generic")
+    assert world.found() == {(httpd, "BIT-apache-1"), (java, "BIT-java-1")}

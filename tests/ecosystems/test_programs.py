@@ -1,0 +1,191 @@
+"""Unmanaged programs: the rules, and what is made of the files they name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packageurl import PackageURL
+
+from grid.ecosystems import _programs, generic
+from grid.ecosystems._programs import Program, programs
+from grid.ecosystems.generic import ECOSYSTEM
+from grid.model import Limits, Note, Package
+from grid.testing import accept_ecosystem
+from tests.ecosystems.binary_fakes import elf, go_info
+
+ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 57
+RULES = {program.id: program for program in programs().programs}
+GO_DEFAULT = (r"\0v1.22.3\0 = 1.22.3", r"\0v3.1.0-rc.2\0 = 3.1.0-rc.2")
+
+
+def content(program: Program, text: str) -> bytes:
+    body = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+    return body if program.text else ELF + b"\0some other text\0" + body + b"\0and more\0"
+
+
+def file_name(program: Program, version: str) -> str:
+    """A name of the program's files; of those with a version in it, one that agrees."""
+    if program.agree:
+        return program.id + ".".join(version.split(".")[:2])
+    return re.sub(r"\[(.)[^\]]*\]", r"\1", program.names[0]).replace("*", "")
+
+
+def packages(path: str, body: bytes) -> list[tuple[str, str]]:
+    found = list(ECOSYSTEM.read(path, body, Limits()))
+    assert not [fact for fact in found if isinstance(fact, Note)]
+    return [(p.name, p.version) for p in found if isinstance(p, Package)]
+
+
+@pytest.fixture(params=["hyperscan", "re"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Hyperscan, and on a platform without it."""
+    if request.param == "re":
+        monkeypatch.setattr(_programs, "_database", lambda: None)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_finds_its_examples_and_nothing_else(rule: str) -> None:
+    program = RULES[rule]
+    examples = program.examples or (GO_DEFAULT if program.go else ())
+    assert examples, "a rule has examples"
+    for example in examples:
+        text, _, version = example.rpartition(" = ")
+        name = file_name(program, version)
+        assert (program.name, version) in packages(f"usr/local/bin/{name}", content(program, text)), example
+    for text in program.counter:
+        name = file_name(program, "3.11.2")
+        assert program.name not in [n for n, _ in packages(f"usr/local/bin/{name}", content(program, text))], text
+
+
+def test_the_rules_are_many_and_well_formed() -> None:
+    assert len(RULES) == len(programs().programs), "an id stands twice"
+    assert len({program.name for program in RULES.values()}) >= 120
+    texts = {name for program in RULES.values() if program.text for name in program.names}
+    assert texts == _programs.TEXT_NAMES, "TEXT_NAMES is what the rules with text name"
+    for program in RULES.values():
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", program.id)
+        assert program.names and (program.patterns or program.go)
+        for pattern in program.patterns:
+            plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
+            assert not re.search(r"[*+]|\{\d*,\}|\(\?[=!<][=!]?|\$", plain.replace("(?P<", "(")), pattern
+        for cpe in program.cpe:
+            assert re.fullmatch(r"(?:[a-z0-9._-]|\\[/+!])+:(?:[a-z0-9._-]|\\[/+!])+", cpe)
+
+
+def test_the_name_of_a_file_decides_which_rules_look() -> None:
+    body = content(RULES["python"], r"\x003.11.2\0")
+    assert packages("usr/local/bin/python3.11", body) == [("python", "3.11.2")]
+    assert packages("usr/local/lib/libpython3.11.so.1.0", body) == [("python", "3.11.2")]
+    assert packages("usr/local/bin/python3.12", body) == [], "the file says that it is another version"
+    assert packages("usr/local/bin/pythonic", body) == []
+    assert packages("usr/local/bin/python3.11-config", b"#!/bin/sh\n\x003.11.2\0") == []
+
+
+def test_a_package_has_a_purl_and_cpe_names() -> None:
+    found = list(ECOSYSTEM.read("opt/bin/beam.smp", content(RULES["erlang"], RULES["erlang"].examples[0]), Limits()))
+    assert found == [
+        Package(
+            "erlang",
+            "25.2.3",
+            purl="pkg:generic/erlang@25.2.3",
+            cpes=(r"cpe:2.3:a:erlang:erlang\/otp:25.2.3:*:*:*:*:*:*:*",),
+        )
+    ]
+
+
+def test_a_relative_is_not_taken_for_the_program() -> None:
+    valkey = rb"\0valkey9.0.0buildkitsandbox-1764887574000000000" + b"\0"
+    assert packages("usr/bin/redis-server", ELF + valkey) == [("valkey", "9.0.0")]
+    mariadb = b"\x0010.11.19-MariaDB\0/mysql-8.0.36-linux/x\0"
+    assert packages("usr/sbin/mysqld", ELF + mariadb) == [("mariadb", "10.11.19")]
+
+
+def test_of_a_go_program_the_reader_of_go_modules_speaks() -> None:
+    with_info = elf({".go.buildinfo": go_info(), ".rodata": b"\0v1.2.3\0"})
+    assert packages("usr/bin/helm", with_info) == []
+    assert packages("usr/bin/helm", ELF + b"\0v1.2.3\0") == [("helm", "1.2.3")]
+
+
+def test_canonical_names_are_those_of_bitnami() -> None:
+    assert ECOSYSTEM.canonical("httpd") == "apache"
+    assert ECOSYSTEM.canonical("go") == "golang"
+    assert ECOSYSTEM.canonical("openjdk") == "java"
+    assert ECOSYSTEM.canonical("busybox") == "busybox"
+
+
+def test_it_passes_the_exam() -> None:
+    records = {
+        f"usr/local/bin/{file_name(RULES[rule], version)}": content(RULES[rule], text)
+        for rule in ("python", "node", "httpd", "openjdk-8", "elixir", "composer")
+        for text, _, version in [RULES[rule].examples[0].rpartition(" = ")]
+    }
+    accept_ecosystem(ECOSYSTEM, records, orders=["8.0.352 < 8.0.401", "15.2 < 15.20", "3.13.0rc1 < 3.13.0"])
+
+
+def test_a_file_made_of_versions_costs_little_and_is_noted() -> None:
+    found = list(ECOSYSTEM.read("bin/helm", ELF + b"\x001.2.3" * 100_000, Limits()))
+    assert [type(fact) for fact in found] == [Package, Note]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(RULES)), st.binary(max_size=400), st.integers(0, 40), st.booleans())
+def test_no_content_makes_it_fail(rule: str, noise: bytes, cut: int, magic: bool) -> None:
+    program = RULES[rule]
+    text = (program.examples or GO_DEFAULT)[0].rpartition(" = ")[0]
+    body = (ELF if magic else b"") + noise + content(program, text)[len(ELF) :][: -cut or None] + noise
+    name = file_name(program, "3.11.2")
+    for fact in generic.read(f"x/{name}", body, Limits()):
+        assert isinstance(fact, Package)
+        assert PackageURL.from_string(fact.purl).version == fact.version
+
+
+INSTALLED = {
+    "bash": ["bash", "--version"],
+    "perl": ["perl", "-e", "printf 'version %vd', $^V"],
+    "git": ["git", "--version"],
+    "openssl": ["openssl", "version"],
+    "tar": ["tar", "--version"],
+    "gzip": ["gzip", "--version"],
+    "xz": ["xz", "--version"],
+    "zstd": ["zstd", "--version"],
+    "curl": ["curl", "--version"],
+    "node": ["node", "--version"],
+    "ssh": ["ssh", "-V"],
+    "wget": ["wget", "--version"],
+    "nginx": ["nginx", "-v"],
+    "jq": ["jq", "--version"],
+    "ffmpeg": ["ffmpeg", "-version"],
+    "ruby": ["ruby", "--version"],
+    "java": ["java", "-version"],
+    "rsync": ["rsync", "--version"],
+    "cmake": ["cmake", "--version"],
+}
+
+
+@pytest.mark.parametrize("program", INSTALLED)
+def test_what_is_installed_here_has_the_version_that_it_says_itself(program: str) -> None:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    body = Path(path).resolve().read_bytes()
+    found = packages(f"usr/bin/{program}", body)
+    if not body.startswith(b"\x7fELF") or (not found and len(body) < 100_000):
+        pytest.skip(f"{program} is a script, or starts what stands in a library")
+    said = subprocess.run(INSTALLED[program], capture_output=True, text=True, timeout=20)
+    assert [version for _, version in found if version in said.stdout + said.stderr], (found, said.stdout[:200])
+
+
+def test_the_python_that_runs_this_is_found() -> None:
+    program = Path(sys.executable).resolve()
+    libraries = list((program.parent.parent / "lib").glob("libpython3.*.so.1.0"))
+    version = ".".join(map(str, sys.version_info[:3]))
+    found = [packages(f"usr/lib/{file.name}", file.read_bytes()) for file in (program, *libraries)]
+    assert [("python", version)] in found or sys.version_info.releaselevel != "final"
