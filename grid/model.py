@@ -168,6 +168,8 @@ class Distro:
     version_id: str = ""
     id_like: tuple[str, ...] = ()
     pretty_name: str = ""
+    codename: str = ""
+    """Of the release; of a derivative, that of the release it is made from, where its os-release says so."""
 
 
 # --- images --------------------------------------------------------------------------------------

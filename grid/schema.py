@@ -183,7 +183,12 @@ DISTROS = _layer(
     Column("version_id", LABEL, "`VERSION_ID`; null for rolling ones", True),
     Column("id_like", TEXT, "`ID_LIKE`, blank separated", True),
     Column("pretty_name", TEXT, "`PRETTY_NAME`", True),
-    Column("codename", TEXT, "`VERSION_CODENAME` or what `debian_version` gives", True),
+    Column(
+        "codename",
+        TEXT,
+        "`VERSION_CODENAME` or what `debian_version` gives; of a derivative, what it says it is made from",
+        True,
+    ),
 )
 
 CONTENT_SETS = _layer(

@@ -16,7 +16,7 @@ from grid.detectors._records import batch
 from grid.model import Wants
 from grid.schema import DISTROS
 
-VERSION = 2
+VERSION = 3
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|\\(?P<escaped>.)|(?P<plain>[^\s'\"\\]+)")
@@ -31,7 +31,8 @@ _BY_NAME = (
     ("red hat", "rhel"), ("centos", "centos"), ("alma", "almalinux"), ("rocky", "rocky"), ("oracle", "ol"),
     ("amazon", "amzn"), ("fedora", "fedora"), ("scientific", "scientific"), ("photon", "photon"),
     ("mariner", "mariner"), ("azure", "azurelinux"), ("opensuse", "opensuse"), ("suse", "sles"),
-    ("ubuntu", "ubuntu"), ("debian", "debian"), ("alpine", "alpine"),
+    ("ubuntu", "ubuntu"), ("debian", "debian"), ("alpine", "alpine"), ("wolfi", "wolfi"), ("chainguard", "chainguard"),
+    ("arch", "arch"),
 )  # fmt: skip
 
 
@@ -74,12 +75,15 @@ def _os_release(text: str) -> _Said | None:
     if not values:
         return None
     pretty, version = values.get("PRETTY_NAME", ""), values.get("VERSION", "")
-    codename = values.get("VERSION_CODENAME") or values.get("UBUNTU_CODENAME", "")
+    distro = values.get("ID", "").lower() or _id_of(values.get("NAME", "")) or "linux"
+    # Mint calls itself vera and says beside it that it is made from jammy: that is what its packages are.
+    base = values.get("UBUNTU_CODENAME") or values.get("DEBIAN_CODENAME", "")
+    own = values.get("VERSION_CODENAME", "")
+    codename = (own or base) if distro in ("debian", "ubuntu") else (base or own)
     if not codename and (found := re.search(r"\(([a-z]+)\)", version)):
         codename = found[1]  # Debian before 10: VERSION="9 (stretch)"
     if not codename and pretty.endswith("/sid"):
         codename = pretty.split()[-1]
-    distro = values.get("ID", "").lower() or _id_of(values.get("NAME", "")) or "linux"
     return _Said(distro, values.get("VERSION_ID", ""), values.get("ID_LIKE", "").lower(), pretty, codename)
 
 
@@ -106,13 +110,15 @@ def _debian_version(text: str) -> _Said | None:
     line = _first_line(text)
     if re.fullmatch(r"[0-9][0-9.]*", line):
         return _Said("debian", line)
-    return _Said("debian", codename=line) if re.fullmatch(r"[a-z]+(?:/[a-z]+)?", line) else None
+    return _Said("debian", codename=line) if re.fullmatch(r"[a-z]+(?:[/-][a-z]+)?", line) else None
 
 
 def _release_line(text: str) -> _Said | None:
     line = _first_line(text)
     found = _RELEASE.match(line)
     distro = _id_of(line)
+    if not distro and (named := re.match(r"([A-Za-z][A-Za-z0-9]*)\b.* release ", line)):
+        distro = named[1].lower()  # Anolis, openEuler, TencentOS …: their os-release says the same
     if found is None or not distro:
         return None
     return _Said(distro, found["version"], "", line, (found["codename"] or "").lower())
@@ -135,7 +141,7 @@ def _cpe(text: str) -> _Said | None:
     if found is None:
         return None
     vendor, product, version = found[1].replace("redhat", "red hat"), found[2], found[3] or ""
-    distro = _id_of(vendor) or _id_of(product)
+    distro = _id_of(vendor) or _id_of(product) or product
     number = re.match(r"[0-9][0-9.]*", version)  # Red Hat 6 says 6server
     return _Said(distro, number[0] if number else "") if distro else None
 

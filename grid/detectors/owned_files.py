@@ -27,6 +27,8 @@ MAX_FILES = 5_000_000
 _PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
 """Where OS packages put programs, and their shared libraries, which may be Rust's."""
 _PROGRAM_MARKS = (b"bin/", b"libexec/", b"cli-plugins/", b"/cni/", b"pkg/tool/", b".so")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""A list that is compressed has no lines yet."""
 _WILD = re.compile(r"[*?\[]")
 
 _LIMITS = Limits()
@@ -75,7 +77,7 @@ class OwnedFiles:
         for i, (path, mode) in enumerate(zip(*(files.column(c).to_pylist() for c in ("path", "mode")), strict=True)):
             for which in dispatch(path, mode):
                 content, owner = content_of(i), owners[which]
-                if owner.owned_lines and len(content) <= owner.owns.max_bytes:
+                if owner.owned_lines and len(content) <= owner.owns.max_bytes and content[:4] != _ZSTD:
                     content = memoryview(sieve(content))
                 if owner.owned is None or not len(content):
                     continue

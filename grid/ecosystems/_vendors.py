@@ -17,7 +17,7 @@ _RPM_VENDORS: dict[str, str] = {
     "Mageia": r"mageia",
     "Oracle Linux": r"oracle",
     "Photon OS": r"vmware|broadcom|photon",
-    "Red Hat": r"red hat|centos(?! sig|.*special interest)",
+    "Red Hat": r"red hat|centos(?! sig|.*special interest)|scientific linux",
     "Rocky Linux": r"rocky|ctrl iq|ciq",
     "SUSE": r"suse|novell",
     "openEuler": r"openeuler|http://openeuler\.org|huawei",

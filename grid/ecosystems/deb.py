@@ -1,4 +1,5 @@
-"""Debian packages: dpkg's database (``status``, or one file a package in ``status.d`` as distroless has it).
+"""Debian packages: dpkg's database (``status``, or one file a package in ``status.d`` as distroless has it), and what
+chisel cut out of them.
 
 Sources: deb-control(5), dpkg(1), and https://security-tracker.debian.org for the release numbers.
 """
@@ -12,6 +13,7 @@ from io import BytesIO
 from packageurl import PackageURL
 
 from grid.ecosystems import Ecosystem, _vendors
+from grid.ecosystems._chisel import MANIFEST, objects
 from grid.keys.dpkg import key
 from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
 
@@ -26,11 +28,17 @@ CODENAMES = {
 }  # fmt: skip
 """Debian's releases: codename to major number."""
 
+UBUNTU_CODENAMES = {
+    "precise": "12.04", "trusty": "14.04", "xenial": "16.04", "bionic": "18.04", "focal": "20.04", "jammy": "22.04",
+    "noble": "24.04", "oracular": "24.10", "plucky": "25.04", "questing": "25.10", "resolute": "26.04",
+}  # fmt: skip
+"""Ubuntu's releases that others are made from: codename to number."""
+
 TESTING = 14
 """The release that ``testing`` and ``sid`` become: advisories list it before it is stable."""
 
 _FIELDS = re.compile(
-    rb"^(package|status|version|architecture|source|maintainer):[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+    rb"^(package|status|version|architecture|source|maintainer|origin):[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
 )
 _SOURCE = re.compile(r"(\S+)(?:\s*\(([^()\s]+)\))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
@@ -39,6 +47,9 @@ _BAD_VERSION = re.compile(r"[^!-~]")
 
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     """The installed packages of a dpkg database file: a stanza each, in which only single-line fields matter."""
+    if path == MANIFEST:
+        yield from _chiselled(path, content)
+        return
     single = path.startswith(_STATUS_D)
     if path.endswith(".md5sums") or not (single or path == _STATUS):
         return  # a file elsewhere that is merely named status (vcpkg has one) is no dpkg database
@@ -67,9 +78,29 @@ def _package(fields: dict[bytes, str], path: str, number: int) -> Package | Note
         arch=arch,
         source_name=source[1] if source else name,
         source_version=(source[2] if source else None) or version,
-        origin=fields.get(b"maintainer", ""),
+        origin=fields.get(b"maintainer") or fields.get(b"origin", ""),
         purl=purl(name, version, arch),
     )
+
+
+def _chiselled(path: str, content: bytes) -> Iterator[Package | Note]:
+    """The packages that slices were cut from. Their sources are not told: they are matched by their own names."""
+    bare = 0
+    for found in objects(path, content, "package"):
+        if isinstance(found, Note):
+            yield found
+            continue
+        name, version, arch = (found.get(field) for field in ("name", "version", "arch"))
+        if not isinstance(name, str) or not isinstance(version, str) or not isinstance(arch or "", str):
+            name = version = ""
+        if not _NAME.fullmatch(name) or not version or _BAD_VERSION.search(version):
+            yield Note("Unparsable", "a package in the manifest of chisel has no usable name and version", path)
+            continue
+        bare += 1
+        architecture = str(arch or "")
+        yield Package(name=name, version=version, arch=architecture, purl=purl(name, version, architecture))
+    if bare:
+        yield Note("SourceUnknown", f"the manifest of chisel names no source package for its {bare} packages", path)
 
 
 def purl(name: str, version: str, arch: str) -> str:
@@ -78,7 +109,14 @@ def purl(name: str, version: str, arch: str) -> str:
 
 
 def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
-    """What ``info/NAME[:ARCH].list`` (absolute paths) or ``status.d/NAME.md5sums`` (relative ones) lists."""
+    """What ``info/NAME[:ARCH].list`` (absolute paths), ``status.d/NAME.md5sums`` (relative ones) or chisel lists."""
+    if path == MANIFEST:
+        for found in objects(path, content, "path"):
+            place = None if isinstance(found, Note) else found.get("path")
+            slices = None if isinstance(found, Note) else found.get("slices")
+            if isinstance(place, str) and place[-1:] not in ("", "/") and isinstance(slices, list) and slices:
+                yield OwnedFile(place.lstrip("/"), str(slices[0]).rpartition("_")[0])
+        return  # what cannot be read is noted beside the packages
     if path.startswith(_INFO) and path.endswith(".list"):
         owner = path[len(_INFO) : -len(".list")].partition(":")[0]
         for line in _lines(content):
@@ -98,7 +136,17 @@ def _lines(content: bytes) -> Iterator[str]:
 
 
 def namespace(distro: Distro) -> str | None:
-    """``Debian:12``, ``Ubuntu:22.04:LTS``, ``Ubuntu:24.10``; None where no advisories of ours apply."""
+    """``Debian:12``, ``Ubuntu:22.04:LTS``, ``Ubuntu:24.10``; None where no advisories of ours apply.
+
+    A derivative has those of the release it is made from if it names that by its codename: the numbers are its own
+    (Mint 21 is made from Ubuntu 22.04, Devuan 5 from Debian 12, Kali from none).
+    """
+    if distro.id not in ("debian", "ubuntu"):
+        base = UBUNTU_CODENAMES.get(distro.codename) if "ubuntu" in distro.id_like else None
+        if base is not None:
+            return namespace(Distro("ubuntu", base))
+        made_from = distro.codename if "debian" in distro.id_like and distro.codename in CODENAMES else ""
+        return f"Debian:{CODENAMES[made_from]}" if made_from else None
     if distro.id == "debian":
         release = distro.version_id.partition("/")[0].lower()
         if release in ("sid", "unstable", "testing"):
@@ -108,7 +156,8 @@ def namespace(distro: Distro) -> str | None:
         major = release.partition(".")[0]
         return f"Debian:{int(major)}" if re.fullmatch("[0-9]{1,4}", major) else None
     if distro.id == "ubuntu":
-        version = re.match(r"([0-9]{1,2})\.(04|06|10)(?:\.|$)", distro.version_id)
+        told = distro.version_id or UBUNTU_CODENAMES.get(distro.codename, "")
+        version = re.match(r"([0-9]{1,2})\.(04|06|10)(?:\.|$)", told)
         if version is None:
             return None
         year, month = int(version[1]), version[2]
@@ -119,14 +168,14 @@ def namespace(distro: Distro) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="deb",
-    version=1,
+    version=2,
     key=key,
     namespace=namespace,
     osv=("Debian", "Ubuntu"),
-    wants=Wants(paths=frozenset({_STATUS}), globs=(f"{_STATUS_D}*",)),
+    wants=Wants(paths=frozenset({_STATUS, MANIFEST}), globs=(f"{_STATUS_D}*",)),
     read=read,
     system=True,
-    owns=Wants(globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
+    owns=Wants(paths=frozenset({MANIFEST}), globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
     owned=owned,
     owned_lines=True,
     foreign=_vendors.deb,

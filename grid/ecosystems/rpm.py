@@ -6,6 +6,7 @@ Sources: https://ossf.github.io/osv-schema/ for the names of ecosystems, and eac
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from grid.ecosystems import Ecosystem, _cpe, _rpm, _vendors
 from grid.keys.rpm import key
@@ -27,6 +28,9 @@ _MAJOR = {
 OSV has none of Amazon Linux, Fedora and Oracle Linux: these names are ours, after its manner, for their own feeds. It
 has Red Hat by product; ours are by release, with the products in a column, for a system has several of them."""
 
+_REBUILDS = frozenset({"scientific"})
+"""Built from Red Hat's sources under the same versions, with the same release numbers."""
+
 _RELEASE = re.compile(r"([0-9]{1,4})(?:\.[0-9.]*)?")
 _PHOTON = re.compile(r"[0-9]{1,2}\.[0-9]")
 _SERVICE_PACK = re.compile(r"(1[0-9])(?:\.([0-9]))?")
@@ -45,12 +49,16 @@ def namespace(distro: Distro) -> str | None:
         release = _RELEASE.fullmatch(distro.version_id)
         streams = release is None or int(release[1]) > 8 or "stream" in distro.pretty_name.lower()
         return None if streams or release is None else f"Red Hat:{release[1]}"
+    if name in _REBUILDS:
+        return namespace(replace(distro, id="rhel"))
+    if name == "amzn" and re.match(r"201[0-9]\.", distro.version_id):
+        return "Amazon Linux:1"  # its releases had dates until it was called 1, afterwards
     if name in _MAJOR:
         release = _RELEASE.fullmatch(distro.version_id)
         return f"{_MAJOR[name]}:{release[1]}" if release else None
     if name == "photon":
         return f"Photon OS:{distro.version_id}" if _PHOTON.fullmatch(distro.version_id) else None
-    if name in ("sles", "sles_sap", "sled"):
+    if name in ("sles", "sles_sap", "sled", "sle_hpc"):
         return _enterprise(distro.version_id)
     if name == "opensuse-tumbleweed":
         return "openSUSE:Tumbleweed"

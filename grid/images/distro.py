@@ -30,6 +30,8 @@ PRECEDENCE = (
 )
 """os-release first; then the more specific file before the one that derivatives also ship. Others come last."""
 
+NAMELESS = "linux"
+"""What os-release(5) says of a distribution that gives no ``ID``: any other file knows more."""
 APK_REPOSITORIES = "etc/apk/repositories"
 DEBIAN_VERSION = "etc/debian_version"
 
@@ -50,13 +52,15 @@ def choose_distro(facts: Mapping[str, DistroFact]) -> Distro | None:
 
     ``etc/apk/repositories`` says which branch an Alpine follows (its os-release may lag behind ``edge``), and
     ``etc/debian_version`` which release a Debian without ``VERSION_ID`` is made from: the codename (of ``trixie/sid``,
-    ``trixie``) then stands as its version.
+    ``trixie``) then stands as its version. Any other that does not say its version takes it from a fall-back of the
+    same distribution.
     """
     rank = {path: n for n, path in enumerate(PRECEDENCE)}
     named = [path for path, fact in facts.items() if fact.id and path != APK_REPOSITORIES]
     if not named:
         return None
-    best = facts[min(named, key=lambda path: (rank.get(path, len(rank)), path))]
+    named.sort(key=lambda path: (facts[path].id == NAMELESS, rank.get(path, len(rank)), path))
+    best = facts[named[0]]
     repositories = facts.get(APK_REPOSITORIES)
     if best.id == "alpine" and repositories is not None and repositories.version_id == "edge":
         best = replace(best, version_id="edge")
@@ -64,4 +68,7 @@ def choose_distro(facts: Mapping[str, DistroFact]) -> Distro | None:
         said = facts.get(DEBIAN_VERSION)
         codename = best.codename or (said.codename if said is not None else "")
         best = replace(best, version_id=codename.partition("/")[0] or (said.version_id if said is not None else ""))
-    return Distro(best.id, best.version_id, tuple(best.id_like.split()), best.pretty_name)
+    if not best.version_id:
+        others = (facts[path].version_id for path in named if facts[path].id == best.id)
+        best = replace(best, version_id=next(filter(None, others), ""))
+    return Distro(best.id, best.version_id, tuple(best.id_like.split()), best.pretty_name, best.codename)

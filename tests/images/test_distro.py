@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import pytest
 
 from grid.detectors.distros import DETECTOR
+from grid.ecosystems import ALL
 from grid.ecosystems.rpm import ECOSYSTEM
 from grid.images.distro import DistroFact, choose_distro
 from grid.model import Distro
@@ -115,3 +119,71 @@ def test_files_that_derivatives_also_ship_come_last() -> None:
         {"etc/debian_version": "bookworm/sid", "etc/lsb-release": "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=24.04"}
     ) == (Distro("ubuntu", "24.04"))
     assert distro({}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"),
+    [
+        # as their os-release files have it
+        ("ID=linuxmint\nID_LIKE=ubuntu\nVERSION_ID=21.3\nVERSION_CODENAME=virginia\nUBUNTU_CODENAME=jammy",
+         "Ubuntu:22.04:LTS"),
+        ('ID=pop\nID_LIKE="ubuntu debian"\nVERSION_ID="22.04"\nVERSION_CODENAME=jammy', "Ubuntu:22.04:LTS"),
+        ("ID=raspbian\nID_LIKE=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm", "Debian:12"),
+        ('ID=raspbian\nID_LIKE=debian\nVERSION_ID="9"\nVERSION="9 (stretch)"', "Debian:9"),
+        ("ID=linuxmint\nID_LIKE=debian\nVERSION_ID=6\nVERSION_CODENAME=faye\nDEBIAN_CODENAME=bookworm", "Debian:12"),
+        ('ID=devuan\nID_LIKE=debian\nVERSION_ID="5"\nVERSION_CODENAME=daedalus', None),
+        ("ID=kali\nID_LIKE=debian\nVERSION_ID=2024.1\nVERSION_CODENAME=kali-rolling", None),
+        ("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble", "Ubuntu:24.04:LTS"),
+        ('ID=scientific\nID_LIKE="rhel centos fedora"\nVERSION_ID="7.9"', "Red Hat:7"),
+        ('ID="amzn"\nID_LIKE="rhel fedora"\nVERSION_ID="2018.03"', "Amazon Linux:1"),
+        ("ID=postmarketos\nID_LIKE=alpine\nVERSION_ID=v25.06", None),
+        ("ID=manjaro\nID_LIKE=arch", None),
+        ('ID="sle_hpc"\nID_LIKE="suse"\nVERSION_ID="15.5"', "SUSE:Linux Enterprise Server 15 SP5"),
+        ('ID="sled"\nID_LIKE="suse"\nVERSION_ID="15.5"', "SUSE:Linux Enterprise Server 15 SP5"),
+        ("ID=anolis\nID_LIKE=\"rhel fedora centos\"\nVERSION_ID=8.8", None),
+        ("ID=wolfi\nVERSION_ID=20230201", "Wolfi"),
+        ("ID=chainguard\nVERSION_ID=20230214", "Chainguard"),
+        ("ID=arch\nBUILD_ID=rolling", "Arch Linux"),
+    ],
+    ids=lambda value: value.partition("\n")[0] if value else "none",
+)  # fmt: skip
+def test_a_derivative_has_the_advisories_of_what_it_says_it_is_made_from(text: str, namespace: str | None) -> None:
+    found = distro({USR: text})
+    assert found is not None
+    assert next((n for e in ALL if e.system and (n := e.namespace(found))), None) == namespace
+
+
+def test_what_os_release_leaves_out_a_fall_back_of_the_same_distribution_says() -> None:
+    found = distro({ETC: 'ID="centos"\nNAME="CentOS Linux"', "etc/centos-release": "CentOS Linux release 8.4.2105"})
+    assert found is not None and found.version_id == "8.4.2105"
+    found = distro({ETC: 'ID="ol"', REDHAT: "Red Hat Enterprise Linux release 8.9 (Ootpa)"})
+    assert found is not None and (found.id, found.version_id) == ("ol", "")
+    found = distro({ETC: "HOME_URL=https://example.com", "etc/alpine-release": "3.20.3"})
+    assert found is not None and (found.id, found.version_id) == ("alpine", "3.20.3")
+
+
+def test_a_release_file_of_a_distribution_that_is_not_known_here_still_names_it() -> None:
+    found = distro({REDHAT: "Anolis OS release 8.8", CPE: "cpe:/o:anolis:anolis_os:8.8"})
+    assert found is not None and (found.id, found.version_id) == ("anolis_os", "8.8")
+    found = distro({"etc/system-release": "openEuler release 22.03 (LTS-SP3)"})
+    assert found is not None and (found.id, found.version_id) == ("openeuler", "22.03")
+    found = distro({"etc/debian_version": "kali-rolling"})
+    assert found is not None and (found.id, found.version_id) == ("debian", "kali-rolling")
+
+
+RELEASES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "packages" / "packages.zip"
+
+
+@pytest.mark.skipif(not RELEASES.exists(), reason="needs ../shared/data/packages")
+def test_every_real_os_release_tells_its_distribution() -> None:
+    """Of the test data of four scanners; each lies in a folder named after what it is."""
+    silent = []
+    with zipfile.ZipFile(RELEASES) as archive:
+        names = [n for n in archive.namelist() if n.endswith(("etc/os-release", "usr/lib/os-release"))]
+        assert len(names) >= 45
+        for name in names:
+            found = distro({ETC: archive.read(name).decode()})
+            assert found is not None and found.id != "linux", name
+            if not found.version_id and found.id != "arch":
+                silent.append(name)
+    assert [name.split("/")[-4] for name in silent] == ["missing-version"]
