@@ -104,12 +104,17 @@ def run_task(task: LayerTask) -> list[Outcome]:
             results.append(LayerFailure(item.layer, error))
             seconds = time.monotonic() - started
             outcomes.append(Outcome(item.layer.digest, 0, 0, seconds, error.code, error.message))
-    ran = versions(task.detectors)
     refused = [r for r in results if isinstance(r, LayerFailure) and r.error.of_limit]
-    lake.commit(task.task_id, [r for r in results if r not in refused], ran)
+    lake.commit(task.task_id, [r for r in results if r not in refused], _recorded(task))
     if refused:
-        lake.commit(task.task_id, refused, under_limits(ran, task.limits))
+        lake.commit(task.task_id, refused, under_limits(versions(task.detectors), task.limits))
     return outcomes
+
+
+def _recorded(task: LayerTask) -> Mapping[str, str]:
+    """What the facts of a task are recorded under."""
+    ran = versions(task.detectors)
+    return ran if task.listing else {name: version for name, version in ran.items() if name != "entries"}
 
 
 def _scan(item: Item, task: LayerTask) -> LayerFacts:
@@ -253,7 +258,7 @@ class RayExecutor:
     def _lost(task: LayerTask) -> Outcome:
         layer = task.items[0].layer
         error = WorkerLost("the worker that read this layer died more than once")
-        Lake.open(task.lake).commit(task.task_id, [LayerFailure(layer, error)], versions(task.detectors))
+        Lake.open(task.lake).commit(task.task_id, [LayerFailure(layer, error)], _recorded(task))
         return Outcome(layer.digest, 0, 0, 0.0, error.code, error.message)
 
     def limiter(self, per_hour: Mapping[str, int | None]) -> Limiter:

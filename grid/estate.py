@@ -156,6 +156,8 @@ class Estate(_Model):
     )
     """``all`` is an empty tuple."""
     detectors: tuple[Literal["packages", "secrets"], ...] = ("packages", "secrets")
+    lockfiles: bool = False
+    """Also list what lock files declare: nobody knows whether that is installed, so it is off for images."""
     limits: LimitRules = LimitRules()
     lake: str = ""
     database: str = ""
@@ -171,7 +173,8 @@ class Estate(_Model):
     @property
     def detector_names(self) -> tuple[str, ...]:
         """``packages`` brings what squash and match need beside it."""
-        names = {"packages": ("packages", "owned_files", "distros", "content_sets"), "secrets": ("secrets",)}
+        packages = ("packages", *(("lockfiles",) if self.lockfiles else ()), "owned_files", "distros", "content_sets")
+        names = {"packages": packages, "secrets": ("secrets",)}
         return tuple(n for d in self.detectors for n in names[d])
 
     def rules_hash(self) -> str:

@@ -248,7 +248,7 @@ def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
         return lake.read(table, columns=["layer_digest", *names], filter=where)
 
     return LayerColumns(
-        packages=read("packages", "source_path", "ecosystem"),
+        packages=pa.concat_tables([read(table, "source_path", "ecosystem") for table in ("packages", "lockfiles")]),
         distros=read("distros", "path", "id", "version_id", "id_like", "pretty_name", "codename"),
         content_sets=read("content_sets", "kind", "value"),
         secrets=read("secrets", "path"),
@@ -268,6 +268,7 @@ SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.s
     p.origin, NULL::VARCHAR[] AS repositories,
     CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
+WHERE p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM sweeps WHERE sweep_id = $sweep)
 """
 
 _PLACES_OF_STACK = """
@@ -335,7 +336,10 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
             con.register("stack", stack)
             con.execute(_PLACES_OF_STACK)
         con.register("languages", languages)
-        candidates = con.sql(f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL")
+        candidates = con.sql(
+            f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL",
+            params={"sweep": sweep_id},
+        )
         candidates = candidates.to_arrow_table()
         hits = match.hits(con, database, candidates)
         rows = findings.merge(con, database, hits)

@@ -121,9 +121,14 @@ def _any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
 # --- what readers find ---------------------------------------------------------------------------
 
 
+INSTALLED, SBOM, DECLARED = "installed", "sbom", "declared"
+"""How a package was found (the column ``found_as``): its own record or file is there, an SBOM in the image says that it
+is, or a lock file asks for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One installed package as its own record states it. Nothing is guessed; "" means not stated."""
+    """One package as its own record states it. Nothing is guessed; "" means not stated."""
 
     name: str
     version: str
@@ -141,6 +146,9 @@ class Package:
     """Package URL without the distribution, which only the whole image knows (the view adds it)."""
     cpes: tuple[str, ...] = ()
     """CPE 2.3 names, where the field knows the product by them and the reader knows them for sure."""
+    ecosystem: str = ""
+    """This one's, where a record tells of several kinds (an SBOM, a conda lock file); "" for the reader's."""
+    found_as: str = INSTALLED
 
 
 @dataclass(frozen=True, slots=True)

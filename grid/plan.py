@@ -41,6 +41,8 @@ class LayerTask:
     lake: str
     limits: Limits
     task_id: str
+    listing: bool = True
+    """Whether the layers' listings are to be kept: not where only a detector is missing."""
 
     @property
     def bytes(self) -> int:
@@ -93,29 +95,44 @@ def plan(
             sources.append(source)
 
     limited = under_limits(versions, limits)["entries"]
-    todo: list[Item] = []
+    todo: dict[frozenset[str], list[Item]] = {}
     failures: dict[str, Known] = {}
     reused = 0
     for digest, (layer, sources) in layers.items():
-        verdicts = [known.get((digest, name, version)) for name, version in versions.items()]
+        verdicts = {name: known.get((digest, name, version)) for name, version in versions.items()}
         refused = known.get((digest, "entries", limited))
-        bad = next((v for v in (refused, *verdicts) if v is not None and not v.ok), None)
+        bad = next((v for v in (refused, *verdicts.values()) if v is not None and not v.ok), None)
+        missing = frozenset(name for name, verdict in verdicts.items() if verdict is None)
         if bad is not None:
             failures[digest] = bad
             reused += 1
-        elif all(verdicts):
+        elif not missing:
             reused += 1
         else:
-            todo.append(Item(layer, tuple(sources)))
+            todo.setdefault(missing, []).append(Item(layer, tuple(sources)))
 
-    todo.sort(key=lambda item: (-item.layer.size, item.layer.digest))
-    detectors = tuple(name for name in versions if name != "entries")
-    salt = repr(sorted(versions.items()))
-    tasks = tuple(
-        LayerTask(items, detectors, lake, limits, _task_id([i.layer.digest for i in items], salt))
-        for items in _pack(todo, workers)
-    )
-    return Plan(tasks, len(layers), reused, failures)
+    tasks = [
+        task for missing, items in todo.items() for task in _tasks(missing, items, versions, lake, limits, workers)
+    ]
+    tasks.sort(key=lambda task: -task.items[0].layer.size)
+    return Plan(tuple(tasks), len(layers), reused, failures)
+
+
+def _tasks(
+    missing: frozenset[str],
+    items: list[Item],
+    versions: Mapping[str, str],
+    lake: str,
+    limits: Limits,
+    workers: int,
+) -> Iterable[LayerTask]:
+    """The tasks of layers that lack the same detectors: only those run, a layer's other facts stand."""
+    items.sort(key=lambda item: (-item.layer.size, item.layer.digest))
+    detectors = tuple(name for name in versions if name in missing and name != "entries")
+    salt = repr(sorted((name, version) for name, version in versions.items() if name in missing))
+    for pack in _pack(items, workers):
+        task_id = _task_id([item.layer.digest for item in pack], salt)
+        yield LayerTask(pack, detectors, lake, limits, task_id, "entries" in missing)
 
 
 def under_limits(versions: Mapping[str, str], limits: Limits) -> dict[str, str]:

@@ -140,15 +140,13 @@ PATH_INDEX = _layer(
     sort="task_id",
 )
 
-PACKAGES = _layer(
-    "packages",
-    "packages",
-    "Packages as their own records state them, before squash.",
+_PACKAGE_COLUMNS = (
     Column("source_path", TEXT, "the record: `var/lib/dpkg/status`, `…/METADATA`, `…/package.json`"),
     Column(
         "package_id",
         INT,
-        "64-bit hash of ecosystem, name, version, arch, source name and version, modularity: the join key of findings",
+        "64-bit hash of ecosystem, name, version, arch, source name and version, modularity, and of being declared only: "
+        "the join key of findings",
     ),
     Column("ecosystem", LABEL, "the purl type: `deb`, `apk`, `rpm`, `pypi`, `npm`, …"),
     Column("name", TEXT, "as the record has it"),
@@ -161,6 +159,28 @@ PACKAGES = _layer(
     Column("modularity", TEXT, "rpm module `name:stream`, else null", True),
     Column("origin", TEXT, "maintainer or vendor as stated, else null", True),
     Column("cpes", TEXTS, "CPE 2.3 names of programs that are known by them, else null", True),
+    Column(
+        "found_as",
+        LABEL,
+        "`installed`: its own record or file is there. `sbom`: an SBOM in the image says that it is. `declared`: a lock "
+        "file asks for it. Null, in files of older versions: installed",
+        True,
+    ),
+)
+
+PACKAGES = _layer(
+    "packages",
+    "packages",
+    "Packages as their own records state them, before squash. The view of this name shows the rows of `lockfiles`, too.",
+    *_PACKAGE_COLUMNS,
+    sort="source_path",
+)
+
+LOCKFILES = _layer(
+    "lockfiles",
+    "lockfiles",
+    "Packages that lock files ask for (`--lockfiles`): declared, which does not mean installed.",
+    *_PACKAGE_COLUMNS,
     sort="source_path",
 )
 
@@ -457,6 +477,7 @@ SWEEPS = Table(
         Column("bytes_pulled", INT, "compressed bytes read"),
         Column("bytes_scanned", INT, "uncompressed bytes scanned"),
         Column("db_version", LABEL, "the vulnerability database of its last match", True),
+        Column("lockfiles", FLAG, "whether its images are shown with what lock files declare; null: no", True),
         Column("written_at", TIME, "when this row was written"),
     ),
     ("sweep_id", "written_at"),
@@ -558,8 +579,8 @@ FINDINGS = Table(
 )
 
 LAKE_TABLES: tuple[Table, ...] = (
-    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS, MALWARE,
-    NOTES,
+    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, LOCKFILES, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS,
+    MALWARE, NOTES,
     MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, DISTRO_SUPPORT,
     FINDINGS,
 )  # fmt: skip

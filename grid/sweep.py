@@ -178,7 +178,8 @@ def _begin(lake: Lake, estate: Estate, kind: str) -> tuple[str, datetime]:
         return str(last["sweep_id"]), last["started_at"]
     now = datetime.now(UTC)
     sweep_id = new_id(now)
-    _write_sweep(lake, f"{sweep_id}-0", {"sweep_id": sweep_id, "status": "running"}, rules, kind, now)
+    row = {"sweep_id": sweep_id, "status": "running", "lockfiles": "lockfiles" in estate.detector_names}
+    _write_sweep(lake, f"{sweep_id}-0", row, rules, kind, now)
     return sweep_id, now
 
 
@@ -198,6 +199,7 @@ def _end(lake: Lake, result: SweepResult, estate: Estate, kind: str, started: da
         "bytes_pulled": result.bytes_pulled,
         "bytes_scanned": result.bytes_scanned,
         "db_version": result.judged.db_version if result.judged else None,
+        "lockfiles": "lockfiles" in estate.detector_names,
     }
     _write_sweep(lake, f"{result.sweep_id}-1", row, estate.rules_hash(), kind, started)
 

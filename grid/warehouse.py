@@ -143,6 +143,8 @@ def _statements(lake: Lake) -> dict[str, str]:
     widened = lake.widened()
     raw = {table.name: _raw(lake, table, table.name in widened) for table in LAKE_TABLES}
     result = {table.name: _base(table, raw) for table in LAKE_TABLES if table.name != "images"}
+    # by name: files of an older version may lack columns
+    result["packages"] += " UNION ALL BY NAME SELECT * FROM lockfiles"
     result["images"] = _images(raw, "")
     for view in views().values():
         result[_named(view.name, True)] = _render(view, raw, latest=True)

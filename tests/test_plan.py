@@ -43,6 +43,22 @@ def test_what_is_known_under_every_detector_version_is_not_read() -> None:
     assert (result.layers_total, result.layers_reused) == (2, 1)
 
 
+def test_only_the_detectors_that_a_layer_lacks_run() -> None:
+    ok = Known(True, "", "")
+    known = {(layer(n).digest, "packages", "2"): ok for n in (1, 2)} | {
+        (layer(n).digest, "entries", "1"): ok for n in (1, 3)
+    }
+    versions = VERSIONS | {"lockfiles": "1"}
+    wanted = [(layer(n), source()) for n in (1, 2, 3)]
+    result = plan(wanted, known, versions, "lake", Limits())
+    told = {t.items[0].layer: (set(t.detectors), t.listing) for t in result.tasks}
+    assert told == {
+        layer(1): ({"lockfiles"}, False),
+        layer(2): ({"lockfiles"}, True),
+        layer(3): ({"packages", "lockfiles"}, False),
+    }
+
+
 def test_a_layer_whose_content_is_bad_is_not_read_again() -> None:
     bad = Known(False, "TarCorrupt", "no")
     result = make([(layer(1), source())], {(layer(1).digest, "packages", "2"): bad})

@@ -30,6 +30,11 @@ PlatformOption = Annotated[
     str, typer.Option("--platform", metavar="OS/ARCH", help="Which platform of a multi-platform image, or `all`.")
 ]
 
+LockfilesOption = Annotated[
+    bool,
+    typer.Option("--lockfiles", help="Also list what lock files declare, marked so: it may not be installed."),
+]
+
 
 def open_lake(named: str | None, *, create: bool, fallback: str = "") -> Lake:
     """The lake that the option, the environment, the estate or the default names, in this order."""

@@ -9,7 +9,16 @@ import typer
 from rich.console import Console
 
 from grid.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
-from grid.cli.options import LakeOption, PlatformOption, find_database, open_lake, platforms, scanners, screen
+from grid.cli.options import (
+    LakeOption,
+    LockfilesOption,
+    PlatformOption,
+    find_database,
+    open_lake,
+    platforms,
+    scanners,
+    screen,
+)
 from grid.cli.progress import watching
 from grid.driver import LocalExecutor
 from grid.errors import UsageError
@@ -38,6 +47,7 @@ def scan(
     severity: Annotated[str, typer.Option(help="Show only these, for example critical,high.")] = "",
     ignore_unfixed: Annotated[bool, typer.Option(help="Show only what has a fix.")] = False,
     scanners_: Annotated[str, typer.Option("--scanners", help="What to look for: vuln, secret.")] = "vuln,secret",
+    lockfiles: LockfilesOption = False,
     platform: PlatformOption = "linux/amd64",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything shown was found.")] = False,
     plain_http: Annotated[bool, typer.Option("--plain-http", help="The registry speaks http, not https.")] = False,
@@ -66,7 +76,11 @@ def scan(
     targets = [t for text in references for t in _targets(text, plain_http, ca_file, credential)]
     if not targets:
         raise UsageError(f"no image in {', '.join(references)}")
-    estate = Estate(platforms=platforms(platform), detectors=scanners(scanners_))  # type: ignore[arg-type]
+    estate = Estate(
+        platforms=platforms(platform),
+        detectors=scanners(scanners_),  # type: ignore[arg-type]
+        lockfiles=lockfiles,
+    )
     store = open_lake(lake, create=True)
     database = find_database() if "packages" in estate.detectors else None
     with watching(quiet) as emit:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from grid.cli import EXIT_INCOMPLETE
-from grid.cli.options import LakeOption, find_database, open_lake, screen
+from grid.cli.options import LakeOption, LockfilesOption, find_database, open_lake, screen
 from grid.cli.progress import watching
 from grid.driver import RayExecutor
 from grid.estate import load_estate
@@ -29,6 +29,7 @@ def sweep(
         str | None, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster. [default: one of its own on this machine]")
     ] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores for the local cluster. [default: all]")] = None,
+    lockfiles: LockfilesOption = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print the work and its bytes, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -39,6 +40,8 @@ def sweep(
     Example: `scangrid sweep -c estate.yaml --lake /srv/lake`
     """
     estate = load_estate(config)
+    if lockfiles:
+        estate = estate.model_copy(update={"lockfiles": True})
     store = open_lake(lake, create=True, fallback=estate.lake)
     database = find_database(estate.database)
     with watching(quiet) as emit:

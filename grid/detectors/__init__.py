@@ -57,6 +57,7 @@ class Detector(Protocol):
 
 NAMES: tuple[str, ...] = (
     "packages",
+    "lockfiles",
     "owned_files",
     "distros",
     "content_sets",

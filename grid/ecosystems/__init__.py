@@ -83,6 +83,12 @@ class Ecosystem:
     applies: Callable[[str, str, frozenset[str], frozenset[str]], bool] = anywhere
     """``applies(cpe, namespace, products, stated)``: an advisory about the product ``cpe`` is about packages of an
     image whose repositories belong to ``products`` (none: not known) and which says of itself that it is ``stated``."""
+    declares: Wants = _NO_FILES
+    """Lock files and the like, asked for only when the user wants them (``--lockfiles``)."""
+    declared: Reader = nothing
+    """Reads one of those: the packages that it asks for, whether they are installed or not."""
+    declared_version: int = 1
+    """Raise it when ``declared`` changes what it yields: only lock files are read again."""
     purl_type: str = ""
     """Where it differs from ``name``."""
     unmanaged: bool = False
@@ -126,6 +132,8 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "luarocks",
         "otp",
         "generic",
+        "cocoapods",
+        "conan",
     )
 )
 

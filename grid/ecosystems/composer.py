@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import others
 from grid.ecosystems._php import FILE, read
 from grid.keys import packagist
 from grid.model import Wants
@@ -35,4 +36,6 @@ ECOSYSTEM = Ecosystem(
     canonical=str.lower,
     wants=Wants(suffixes=(FILE,), max_bytes=4 << 20),
     read=read,
+    declares=others.COMPOSER_WANTS,
+    declared=others.composer,
 )

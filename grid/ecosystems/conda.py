@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem
 from grid.ecosystems._conda import read
+from grid.ecosystems._locks import others
 from grid.keys.conda import key
 from grid.model import Distro, Wants
 
@@ -22,4 +23,6 @@ ECOSYSTEM = Ecosystem(
     canonical=str.lower,
     wants=Wants(globs=("*/conda-meta/*.json",), max_bytes=8 << 20),
     read=read,
+    declares=others.CONDA_WANTS,
+    declared=others.conda,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import others
 from grid.ecosystems._r import read
 from grid.keys.numbers import cran as key
 from grid.model import Wants
@@ -15,4 +16,6 @@ ECOSYSTEM = Ecosystem(
     osv=("CRAN",),
     wants=Wants(names=frozenset({"DESCRIPTION"}), max_bytes=1 << 20),
     read=read,
+    declares=others.CRAN_WANTS,
+    declared=others.cran,
 )

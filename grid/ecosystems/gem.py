@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import others
 from grid.ecosystems._ruby import MAX_BYTES, read
 from grid.keys.gem import key
 from grid.model import Wants
@@ -15,4 +16,6 @@ ECOSYSTEM = Ecosystem(
     osv=("RubyGems",),
     wants=Wants(suffixes=(".gemspec",), max_bytes=MAX_BYTES),
     read=read,
+    declares=others.GEM_WANTS,
+    declared=others.gem,
 )

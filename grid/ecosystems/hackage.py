@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._haskell import read
+from grid.ecosystems._locks import others
 from grid.keys.numbers import hackage as key
 from grid.model import Wants
 
@@ -18,4 +19,6 @@ ECOSYSTEM = Ecosystem(
     ),
     wants=Wants(globs=("*/package.conf.d/*.conf", "*/package.db/*.conf"), max_bytes=1 << 20),
     read=read,
+    declares=others.HACKAGE_WANTS,
+    declared=others.hackage,
 )

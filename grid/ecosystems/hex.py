@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._beam import SUFFIX, read_hex
+from grid.ecosystems._locks import others
 from grid.keys.semver import key
 from grid.model import Wants
 
@@ -15,4 +16,6 @@ ECOSYSTEM = Ecosystem(
     osv=("Hex",),
     wants=Wants(suffixes=(SUFFIX,), max_bytes=1 << 20),
     read=read_hex,
+    declares=others.HEX_WANTS,
+    declared=others.hexpm,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._julia import read
+from grid.ecosystems._locks import others
 from grid.keys.pub import key
 from grid.model import Wants
 
@@ -15,4 +16,6 @@ ECOSYSTEM = Ecosystem(
     osv=("Julia",),
     wants=Wants(names=frozenset({"Project.toml", "JuliaProject.toml"}), max_bytes=1 << 20),
     read=read,
+    declares=others.JULIA_WANTS,
+    declared=others.julia,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._java import MAX_BYTES, SUFFIXES, read
+from grid.ecosystems._locks import java
 from grid.keys.maven import key
 from grid.model import Wants
 
@@ -16,4 +17,6 @@ ECOSYSTEM = Ecosystem(
     wants=Wants(suffixes=SUFFIXES, max_bytes=MAX_BYTES),
     read=read,
     views=True,
+    declares=java.WANTS,
+    declared=java.read,
 )

@@ -12,6 +12,7 @@ import orjson
 from packageurl import PackageURL
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import node
 from grid.keys.semver import key
 from grid.model import Limits, Note, Package, Wants
 
@@ -86,4 +87,6 @@ ECOSYSTEM = Ecosystem(
     osv=("npm",),
     wants=Wants(names=frozenset({"package.json"}), max_bytes=MAX_BYTES),
     read=read,
+    declares=node.WANTS,
+    declared=node.read,
 )

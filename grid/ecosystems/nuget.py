@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._dotnet import SUFFIX, read
+from grid.ecosystems._locks import dotnet
 from grid.keys.nuget import key
 from grid.model import Wants
 
@@ -16,4 +17,6 @@ ECOSYSTEM = Ecosystem(
     canonical=str.lower,
     wants=Wants(suffixes=(SUFFIX,), max_bytes=4 << 20),
     read=read,
+    declares=dotnet.WANTS,
+    declared=dotnet.read,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import others
 from grid.keys.pub import key
 
 ECOSYSTEM = Ecosystem(
@@ -11,4 +12,6 @@ ECOSYSTEM = Ecosystem(
     key=key,
     namespace=language("Pub"),
     osv=("Pub",),
+    declares=others.PUB_WANTS,
+    declared=others.pub,
 )

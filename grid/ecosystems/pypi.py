@@ -13,6 +13,7 @@ from zipfile import ZipFile
 from packageurl import PackageURL
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import python
 from grid.keys.pep440 import key
 from grid.model import Limits, Note, Package, Wants
 
@@ -119,4 +120,6 @@ ECOSYSTEM = Ecosystem(
     wants=Wants(suffixes=_SUFFIXES, max_bytes=16 << 20),
     read=read,
     canonical=canonical,
+    declares=python.WANTS,
+    declared=python.read,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
+from grid.ecosystems._locks import others
 from grid.keys.semver import key
 
 
@@ -24,4 +25,6 @@ ECOSYSTEM = Ecosystem(
     namespace=language("SwiftURL"),
     osv=("SwiftURL",),
     canonical=canonical,
+    declares=others.SWIFT_WANTS,
+    declared=others.swift,
 )

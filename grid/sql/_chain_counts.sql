@@ -2,7 +2,8 @@
 -- what is hidden is taken off, and of unmanaged programs what an OS package owns.
 WITH facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path,
-         CASE WHEN ecosystem IN {unmanaged} THEN 'unmanaged' ELSE 'packages' END AS kind, count(*) AS n
+         CASE WHEN ecosystem IN {unmanaged} THEN 'unmanaged' WHEN found_as = 'declared' THEN 'declared' ELSE 'packages' END AS kind,
+         count(*) AS n
   FROM packages GROUP BY ALL
   UNION ALL
   SELECT {key:layer_digest}, source_path, 'system', count(*) FROM packages WHERE ecosystem IN {system} GROUP BY ALL
@@ -21,6 +22,7 @@ WITH facts AS (
 SELECT w.ck,
        sum(w.n - coalesce(o.n, 0)) FILTER (w.kind IN ('packages', 'unmanaged')) AS packages,
        sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'system') AS system,
+       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'declared') AS declared,
        sum(w.n) FILTER (w.kind = 'secrets') AS secrets, sum(o.n) FILTER (w.kind = 'secrets') AS secrets_hidden,
        sum(w.n) FILTER (w.kind = 'malware') AS malware, sum(w.n) FILTER (w.kind = 'notes') AS notes
 FROM whole w LEFT JOIN off o ON o.ck = w.ck AND o.kind = w.kind

@@ -1,5 +1,6 @@
 -- Findings of each chain of layers: what is neither hidden nor owned, system packages by their distribution's advisories.
 SELECT p.ck, p.layer_digest, p.source_path, p.ecosystem, p.name AS package, p.version, p.arch, p.source_name,
+       p.found_as,
        coalesce(o.layer, p.layer_digest) AS introduced_layer, nullif(coalesce(o.step, p.step), '') AS introduced_by,
        coalesce(o.n, p.n) <= p.base_layers AS from_base, f.*
 FROM (

@@ -5,6 +5,7 @@
 -- namespace: whose advisories apply to an OS package; null for language packages
 -- owned: an OS package's own file: listed here, and matched as that package
 -- arch: of the package
+-- found_as: as in `packages`, never null; `declared` only where the sweep read lock files
 -- platform_arch: the image's architecture
 -- layer_digest: the layer whose record is read: the topmost
 -- introduced_layer: the layer to blame: the first that listed this package, of those that rewrote its record
@@ -23,7 +24,8 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, p.layer_digest, p.sour
                    'distro=' || concat_ws('-', l.distro_id, l.distro_version))), '&')
        END AS purl,
        p.licenses, p.origin, p.cpes, CASE WHEN p.ecosystem IN {system} THEN l.os_namespace END AS namespace,
-       coalesce(list_contains(l.off, p.source_path), false) AS owned, p.modularity, p.package_id, i.os, i.arch AS platform_arch,
+       coalesce(list_contains(l.off, p.source_path), false) AS owned, p.modularity, p.package_id,
+       coalesce(p.found_as, 'installed') AS found_as, i.os, i.arch AS platform_arch,
        coalesce(o.layer, p.layer_digest) AS introduced_layer, nullif(coalesce(o.step, l.step), '') AS introduced_by,
        coalesce(o.n, l.n) <= l.base_layers AS from_base
 FROM {_images} i
@@ -32,3 +34,4 @@ JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk
 LEFT JOIN {_origins} o ON o.mk = l.rk AND o.package_id = p.package_id AND o.path = p.source_path
 WHERE (l.hidden IS NULL OR NOT list_contains(l.hidden, p.source_path))
   AND (p.ecosystem NOT IN {unmanaged} OR l.off IS NULL OR NOT list_contains(l.off, p.source_path))
+  AND (i.lockfiles OR p.found_as IS DISTINCT FROM 'declared')

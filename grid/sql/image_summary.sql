@@ -13,6 +13,7 @@
 -- vulnerabilities_base: of them, in packages that the base image brought; null where the base is unknown
 -- findings: rows in `vulnerabilities`
 -- packages: visible packages
+-- declared: packages that visible lock files ask for; null where the sweep did not read them
 -- secrets: in any layer
 -- secrets_hidden: of them, in files that a later layer hides
 -- malware: in any layer
@@ -45,6 +46,8 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.kev, 0) END AS kev,
        CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.findings, 0) END AS findings,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.packages, 0) END AS packages,
+       CASE WHEN c.ck IS NOT NULL AND i.sweep_id IN (SELECT sweep_id FROM sweeps WHERE lockfiles)
+            THEN coalesce(c.declared, 0) END AS declared,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets, 0) END AS secrets,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets_hidden, 0) END AS secrets_hidden,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.malware, 0) END AS malware,

@@ -3,6 +3,7 @@
 -- package: the package's name
 -- layer_digest: the layer whose record of the package is read: the topmost
 -- arch: of the package
+-- found_as: as in `image_packages`: of what is `declared` nobody knows whether it is installed
 -- platform_arch: the image's architecture
 -- introduced_layer: the layer to blame: the first that listed this package, of those that rewrote its record
 -- introduced_by: the build step of that layer; null where the image's history does not align with its layers
@@ -11,5 +12,5 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, f.vuln_id, f.aliases, 
        f.state, f.severity, f.score, f.vector, f.kev, f.epss, f.layer_digest, f.source_path, f.ecosystem, f.published,
        f.modified, f.title, f.url, f.arch, f.namespace, f.advisories, f.introduced, f.severity_source, f.package_id,
        f.source_name, i.os, i.arch AS platform_arch, f.risk, f.ratings, f.epss_date, f.kev_due_date, f.kev_ransomware,
-       f.introduced_layer, f.introduced_by, f.from_base
+       f.introduced_layer, f.introduced_by, f.from_base, coalesce(f.found_as, 'installed') AS found_as
 FROM {_images} i JOIN {_chain_findings} f ON f.ck = i.ck AND {same:f}

@@ -16,7 +16,7 @@ import pyarrow as pa
 from packageurl import PackageURL
 
 from grid.detectors import Detector, output_schema
-from grid.ecosystems import BY_OSV, Ecosystem
+from grid.ecosystems import BY_NAME, BY_OSV, Ecosystem
 from grid.errors import VersionInvalid
 from grid.keys import LOWEST, successor
 from grid.model import Distro, Limits, Note, OwnedFile, Package
@@ -134,12 +134,14 @@ def accept_ecosystem(
     refused: Sequence[str] = (),
     namespaces: Mapping[Distro, str | None] | None = None,
     owned: Mapping[str, bytes] | None = None,
+    locks: Mapping[str, bytes] | None = None,
 ) -> None:
     """Examine an ecosystem.
 
     ``records``: path to content of record files, each asked for, at least one of which holds a package.
     ``orders``: lines ``a < b``, ``a = b`` or ``a > b`` (versions without blanks). ``refused``: versions without a key.
     ``namespaces``: what ``namespace`` answers. ``owned``: path to content of file lists for ``ecosystem.owned``.
+    ``locks``: path to content of lock files for ``ecosystem.declared``, at least one of which asks for a package.
     """
     assert ecosystem.version >= 1, "a version counts from 1"
     assert ecosystem.key_version >= 1, "a version counts from 1"
@@ -149,7 +151,11 @@ def accept_ecosystem(
     packages = [p for p in _examine(ecosystem.read, ecosystem.wants.matcher(), records) if isinstance(p, Package)]
     if records:
         assert packages, "no record holds a package"
-    for package in packages:
+    declared = _examine(ecosystem.declared, ecosystem.declares.matcher(), locks or {})
+    asked = [p for p in declared if isinstance(p, Package)]
+    if locks:
+        assert asked, "no lock file asks for a package"
+    for package in packages + asked:
         _accept_package(ecosystem, package)
     if owned:
         assert ecosystem.owned is not None, "there is no reader for owned files"
@@ -190,6 +196,8 @@ def _examine(
 
 def _accept_package(ecosystem: Ecosystem, package: Package) -> None:
     purl = PackageURL.from_string(package.purl)
+    if package.ecosystem:
+        ecosystem = BY_NAME.get(package.ecosystem, ecosystem)  # a record may tell of other kinds, too
     assert purl.type == (ecosystem.purl_type or ecosystem.name), f"{package.purl} has another type"
     epoch = purl.qualifiers.get("epoch") if isinstance(purl.qualifiers, dict) else None
     version = f"{epoch}:{purl.version}" if epoch else purl.version  # the purl specification of rpm sets it apart

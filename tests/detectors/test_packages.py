@@ -252,7 +252,7 @@ def test_a_reader_that_raises_costs_one_note_and_nothing_else() -> None:
 def test_records_too_large_or_too_full_are_bounded_and_noted() -> None:
     def flood(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         for n in range(10**12):
-            yield Package("a", str(n), purl="pkg:x/a")
+            yield Package("a", str(n), purl=f"pkg:x/a@{n}")
 
     small = replace(BY_NAME["apk"], wants=Wants(paths=BY_NAME["apk"].wants.paths, max_bytes=10))
     (note,) = rows_of({"lib/apk/db/installed": SAMPLES["lib/apk/db/installed"]}, Packages((small,)))

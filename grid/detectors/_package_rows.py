@@ -1,0 +1,113 @@
+"""Rows of packages: what the detectors that find packages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from grid.detectors._records import batch, contents, dispatcher, guarded
+from grid.ecosystems import Ecosystem, Reader
+from grid.ecosystems._binary import is_executable
+from grid.model import DECLARED, Limits, Note, Package, Wants
+from grid.schema import PACKAGES
+
+MAX_PACKAGES = 50_000
+"""Packages that one record may give: more is no package database but an attack on memory."""
+
+_MAX_TEXT = 1000
+
+Row = tuple[object, ...]
+
+
+def package_id(
+    ecosystem: str,
+    name: str,
+    version: str,
+    arch: str,
+    source_name: str,
+    source_version: str,
+    modularity: str,
+    *,
+    declared: bool = False,
+) -> int:
+    """What makes two package rows the same to the matcher, as a signed 64-bit number.
+
+    What is only declared is another package than the same one installed: findings of the one are not the other's.
+    """
+    parts = (ecosystem, name, version, arch, source_name, source_version, modularity)
+    told = "\0".join((*parts, DECLARED) if declared else parts)
+    digest = blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def detect(
+    files: pa.RecordBatch,
+    schema: pa.Schema,
+    ecosystems: Sequence[Ecosystem],
+    asks: Callable[[Ecosystem], Wants],
+    reader: Callable[[Ecosystem], Reader],
+    limits: Limits,
+) -> pa.RecordBatch:
+    """A row per package of each record, in the order of the files; a note row where a record cannot be read.
+
+    ``asks`` and ``reader`` say which files of an ecosystem are meant, and what reads them.
+    """
+    wants = [asks(e) for e in ecosystems]
+    dispatch = dispatcher(wants)
+    rows: list[Row] = []
+    content = contents(files)
+    columns = (files.column(c).to_pylist() for c in ("path", "mode", "size"))
+    for i, (path, mode, size) in enumerate(zip(*columns, strict=True)):
+        if mode & 0o111 and not is_executable(bytes(content(i)[:4])):
+            mode = 0  # a script, or any file of a layer in which all may be executed
+        seen: set[object] = set()
+        for which in dispatch(path, mode):
+            ecosystem = ecosystems[which]
+            read, want = reader(ecosystem), wants[which]
+            if size > len(content(i)) and not want.head:
+                continue  # only the head of a large executable is here
+            found = guarded(read, want, path, content(i), limits, MAX_PACKAGES, ecosystem.views)
+            rows += (row for fact in found if (row := _row(ecosystem.name, path, fact, seen)) is not None)
+    return batch(rows, schema)
+
+
+_NO_PACKAGE = (None,) * (len(PACKAGES.columns) - 3)
+
+
+def _row(ecosystem: str, path: str, found: Package | Note, seen: set[object]) -> Row | None:
+    """None for what another reader of this file, or the same, has said already: one purl at one path is one package."""
+    if isinstance(found, Note):
+        row: Row = (found.path or path, *_NO_PACKAGE, found.code, found.message)
+        mark: object = row
+    elif len(found.name) > _MAX_TEXT or len(found.version) > _MAX_TEXT or len(found.purl) > 4 * _MAX_TEXT:
+        row = (path, *_NO_PACKAGE, "Unparsable", f"a name or version is longer than {_MAX_TEXT} characters")
+        mark = row
+    else:
+        kind = found.ecosystem or ecosystem
+        mark = (kind, found.purl or (found.name, found.version), found.arch)
+        row = (path, *_columns(kind, found), None, None)
+    if mark in seen:
+        return None
+    seen.add(mark)
+    return row
+
+
+def _columns(ecosystem: str, p: Package) -> Row:
+    identity = (ecosystem, p.name, p.version, p.arch, p.source_name, p.source_version, p.modularity)
+    return (
+        package_id(*identity, declared=p.found_as == DECLARED),
+        ecosystem,
+        p.name,
+        p.version,
+        p.arch or None,
+        p.source_name or None,
+        p.source_version or None,
+        p.purl,
+        [name[:_MAX_TEXT] for name in p.licenses[:100]] or None,
+        p.modularity or None,
+        p.origin[:_MAX_TEXT] or None,
+        list(p.cpes) or None,
+        p.found_as,
+    )
