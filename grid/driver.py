@@ -190,35 +190,11 @@ class RayExecutor:
     def __init__(
         self, address: str | None = None, *, num_cpus: int | None = None, ahead: int = 2, work: Work = run_task
     ) -> None:
-        # read by Ray when it is imported or started; a site's own setting wins
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        if address is None:
-            # without it Ray swaps 127.0.0.1 for the machine's public address and listens on all of them
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        import ray
-
-        _see_environment()
-        self._ray: Any = ray
+        self._ray, self._started = join_ray(address, num_cpus=num_cpus)
         self._ahead = ahead
-        self._started = not ray.is_initialized()
-        if self._started:
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-            if address is None:
-                ray.init(
-                    address="local",
-                    num_cpus=num_cpus,
-                    include_dashboard=False,
-                    object_store_memory=100 * 1024 * 1024,
-                    _node_ip_address="127.0.0.1",
-                    **quiet,
-                )
-            else:
-                ray.init(address=address, **quiet)
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         # Ray itself retries a task whose worker dies; the second loss is judged here
-        self._task: Any = ray.remote(work).options(num_cpus=1, max_retries=1)
+        self._task: Any = self._ray.remote(work).options(num_cpus=1, max_retries=1)
 
     def run(self, tasks: Iterable[LayerTask]) -> Iterator[Outcome]:
         """Keeps ``workers x ahead`` tasks under way and no more, however many there are."""
@@ -267,6 +243,35 @@ class RayExecutor:
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
+
+
+def join_ray(address: str | None = None, *, num_cpus: int | None = None) -> tuple[Any, bool]:
+    """The module ``ray``, connected as ``RayExecutor`` says, and whether it was us who connected it."""
+    # read by Ray when it is imported or started; a site's own setting wins
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        # without it Ray swaps 127.0.0.1 for the machine's public address and listens on all of them
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    import ray
+
+    _see_environment()
+    if ray.is_initialized():
+        return ray, False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=100 * 1024 * 1024,
+            _node_ip_address="127.0.0.1",
+            **quiet,
+        )
+    else:
+        ray.init(address=address, **quiet)
+    return ray, True
 
 
 def _see_environment() -> None:

@@ -25,6 +25,7 @@ _NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
         (r"cncf\.helm", "a Helm chart"),
+        (r"scangrid\.db", "a vulnerability database of scangrid's"),
         (r"cosign\.(simplesigning|artifact\.sig|signature)|simplesigning", "a cosign signature"),
         (r"cosign\.artifact\.sbom|cyclonedx|spdx|syft", "an SBOM"),
         (r"sigstore\.bundle", "a Sigstore bundle"),

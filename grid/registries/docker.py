@@ -36,7 +36,7 @@ from grid.registries.auth import Authenticator
 from grid.registries.blobs import BlobReader
 from grid.registries.credentials import find_login, is_docker_hub
 from grid.registries.manifests import ACCEPT, CONFIG_BYTES, MANIFEST_BYTES, Document, digest_of, resolve, verify
-from grid.registries.wire import Patience, Reply, Wire, retry_after, same_origin
+from grid.registries.wire import Content, Patience, Reply, Wire, retry_after, same_origin
 
 HUB_HOST = "registry-1.docker.io"
 PAGE = 1000
@@ -103,7 +103,7 @@ class DockerRegistry:
         yield from self._pages("/v2/_catalog", _CATALOG, "repositories", "catalog")
 
     def tags(self, repository: str) -> Iterator[str]:
-        path = f"/v2/{_quoted(repository)}/tags/list"
+        path = f"/v2/{quoted(repository)}/tags/list"
         yield from self._pages(path, _pull(repository), "tags", "tag list")
 
     def digest(self, repository: str, target: str) -> str:
@@ -126,7 +126,7 @@ class DockerRegistry:
     # --- documents ---
 
     def _digest(self, repository: str, target: str) -> str:
-        path = f"/v2/{_quoted(repository)}/manifests/{target}"
+        path = f"/v2/{quoted(repository)}/manifests/{target}"
         with self._ask("HEAD", path, _pull(repository), ACCEPT) as reply:
             stated: str = reply.headers.get("docker-content-digest", "")
             if reply.status == 200 and is_digest(stated):
@@ -137,7 +137,7 @@ class DockerRegistry:
 
     def read_manifest(self, repository: str, target: str) -> Document:
         """One GET, verified by digest where the target or the registry states one."""
-        path = f"/v2/{_quoted(repository)}/manifests/{target}"
+        path = f"/v2/{quoted(repository)}/manifests/{target}"
         with self._ask("GET", path, _pull(repository), ACCEPT) as reply:
             if reply.status != 200:
                 raise self._refusal(reply, "manifest", target)
@@ -160,7 +160,7 @@ class DockerRegistry:
 
     def read_config(self, repository: str, digest: str) -> bytes:
         """One GET, verified."""
-        path = f"/v2/{_quoted(repository)}/blobs/{digest}"
+        path = f"/v2/{quoted(repository)}/blobs/{digest}"
         with self._ask("GET", path, _pull(repository)) as reply:
             if reply.status != 200:
                 raise self._refusal(reply, "configuration", digest)
@@ -175,7 +175,7 @@ class DockerRegistry:
         return self._patience.run(call)
 
     def _ask_blob(self, repository: str, layer: Layer, headers: list[tuple[str, str]]) -> Reply:
-        path = f"/v2/{_quoted(repository)}/blobs/{layer.digest}"
+        path = f"/v2/{quoted(repository)}/blobs/{layer.digest}"
         reply = self._ask("GET", path, _pull(repository), headers=headers)
         if reply.status in (200, 206, 416):
             return reply
@@ -224,7 +224,13 @@ class DockerRegistry:
     # --- requests ---
 
     def _ask(
-        self, method: str, path: str, scope: str, accept: str = "", headers: list[tuple[str, str]] | None = None
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        accept: str = "",
+        headers: list[tuple[str, str]] | None = None,
+        content: Content | None = None,
     ) -> Reply:
         """One request with whatever authorization it takes. The reply is open; 408, 429 and 5xx are raised."""
         if not self._greeted:
@@ -232,7 +238,7 @@ class DockerRegistry:
         url = path if path.startswith("http") else self._base + path
         sent = [*(headers or ()), ("Accept", accept)] if accept else headers or []
         authorization = self._auth.authorization(scope)
-        reply = self._wire.open(method, url, sent, authorization)
+        reply = self._wire.open(method, url, sent, authorization, content)
         if reply.status in (401, 403) and not reply.elsewhere:
             try:
                 renewed = self._auth.renew(scope, reply, authorization)
@@ -241,7 +247,7 @@ class DockerRegistry:
                 raise
             if renewed:
                 reply.drop()
-                reply = self._wire.open(method, url, sent, self._auth.authorization(scope))
+                reply = self._wire.open(method, url, sent, self._auth.authorization(scope), content)
         if reply.status >= 500 or reply.status in (408, 429):
             with reply:
                 raise self._refusal(reply, "", "")
@@ -308,7 +314,8 @@ class _Documents:
         return body
 
 
-def _quoted(repository: str) -> str:
+def quoted(repository: str) -> str:
+    """A repository's name as it stands in a URL; raises RepositoryUnknown for what is none."""
     if not repository or any(part in ("", ".", "..") for part in repository.split("/")):
         raise RepositoryUnknown(f"{repository!r} is not a repository name")
     return quote(repository)

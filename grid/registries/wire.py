@@ -29,6 +29,8 @@ from grid.model import Secret
 from grid.registries import Access
 
 T = TypeVar("T")
+Content = bytes | Callable[[], Iterable[bytes]]
+"""The body of a request, or what begins it anew (after a redirect, with another token); then say its Content-Length."""
 REDIRECTS = 5
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 _METADATA_ADDRESSES = frozenset({"100.100.100.200", "fd00:ec2::254", "168.63.129.16", "192.0.0.192"})
@@ -188,7 +190,7 @@ class Wire:
         url: str,
         headers: Iterable[tuple[str, str]] = (),
         authorization: Secret | None = None,
-        content: bytes | None = None,
+        content: Content | None = None,
         follow: bool = True,
     ) -> Reply:
         """Send a request and follow its redirects; ``authorization`` goes to the first host only.
@@ -232,12 +234,11 @@ class Wire:
                 stack.pop().close()
 
     def _send(
-        self, method: str, url: str, headers: list[tuple[str, str]], content: bytes | None, elsewhere: bool
+        self, method: str, url: str, headers: list[tuple[str, str]], content: Content | None, elsewhere: bool
     ) -> Reply:
+        body = content() if callable(content) else content
         try:
-            request = httpx.Request(
-                method, url, headers=headers, content=content, extensions={"timeout": self._timeout}
-            )
+            request = httpx.Request(method, url, headers=headers, content=body, extensions={"timeout": self._timeout})
         except (httpx.InvalidURL, UnicodeError, ValueError):
             raise RegistryError(f"{self._home.netloc} refers to a URL that cannot be parsed") from None
         target = request.url

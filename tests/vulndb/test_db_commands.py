@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_db_update import place, small
 from typer.testing import CliRunner
 
 from grid.errors import DatabaseMissing, GridError, UsageError
 from vulndb.build import build_sample
 from vulndb.commands import app
+from vulndb.feeds import alpine
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +21,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_sample(tmp_path_factory.mktemp("sample"))
 
 
-def run(*arguments: str | Path) -> str:
+def run(*arguments: str | Path, exit_code: int = 0) -> str:
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     if isinstance(result.exception, GridError):
         raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    assert result.exit_code == exit_code, result.output
+    return result.stdout
 
 
 @pytest.mark.parametrize("command", ["update", "status", "list", "search", "export", "import"])
@@ -63,8 +66,46 @@ def test_the_kept_versions_are_listed(root: Path) -> None:
 def test_an_old_database_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 
-    monkeypatch.setattr("vulndb.commands.STALE_AFTER", timedelta(seconds=-1))
+    monkeypatch.setattr("vulndb.health.STALE_AFTER", timedelta(seconds=-1))
     assert "db update" in run("status", "--db", root)
+
+
+def test_status_says_what_is_wrong_and_what_to_do(feed_server: Any, tmp_path: Path) -> None:
+    mirror, names = feed_server.url, ["--only", "alpine", "--only", "kev", "--only", "osv"]
+    feed_server.files |= small()
+    update = ("update", "--mirror", mirror, "--db", tmp_path, *names)
+    assert "built" in run(*update)
+    status = run("status", "--check", "--db", tmp_path)
+    assert "in good health" in status and "less than a minute ago" in status
+    feed_server.files[place(f"{alpine.HOST}/v3.10/main.json")] = b"<html>maintenance"
+    assert "unchanged" in run(*update, exit_code=3)
+    status = run("status", "--check", "--db", tmp_path, exit_code=3)
+    assert "stale" in status and "not JSON" in status and "old, is used" in status and "good health" not in status
+    document = json.loads(run("status", "--format", "json", "--db", tmp_path))
+    (told,) = (feed for feed in document["health"] if feed["name"] == "alpine")
+    assert told["status"] == "stale" and (told["advisories"], told["ranges"]) == (1, 1) and len(document["kept"]) == 1
+    feed_server.files |= small()
+    run(*update)
+    run("status", "--check", "--db", tmp_path)
+
+
+def test_a_feed_that_nobody_looks_at_any_more_is_told(feed_server: Any, tmp_path: Path) -> None:
+    feed_server.files |= small()
+    run("update", "--mirror", feed_server.url, "--db", tmp_path, "--only", "kev", "--only", "osv")
+    state = tmp_path / "workspace" / "kev" / "state.json"
+    document = json.loads(state.read_bytes())
+    document["files"][0]["checked_at"] = "2020-01-01T00:00:00+00:00"
+    state.write_text(json.dumps(document))
+    assert "db update --only kev" in run("status", "--check", "--db", tmp_path, exit_code=3)
+
+
+def test_an_update_that_is_piped_says_one_line(feed_server: Any, tmp_path: Path) -> None:
+    feed_server.files |= small()
+    names = [f"--only={name}" for name in ("osv", "alpine", "debian", "kev")]
+    output = run("update", "--mirror", feed_server.url, "--db", tmp_path, "--keep", "3", *names)
+    assert output.count("\n") == 1 and output.startswith("built: ") and "2 ranges" in output
+    assert (tmp_path / "keep").read_text() == "3\n"
+    assert run("update", "--mirror", feed_server.url, "--db", tmp_path, *names).startswith("unchanged: ")
 
 
 def test_export_and_import(root: Path, tmp_path: Path) -> None:

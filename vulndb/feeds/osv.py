@@ -1,4 +1,4 @@
-"""OSV: a zip of JSON records for each ecosystem.
+"""OSV: a zip of JSON records for each ecosystem, and what has changed since (``_osv_changes``).
 
 Format: https://ossf.github.io/osv-schema/. A record that speaks of several ecosystems stands in the zip of
 each, so from one zip only what concerns its own ecosystem is taken. By default the ecosystems that
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,20 @@ from vulndb.feed import (
     Source,
     Transport,
     Workspace,
-    fetch_all,
+    fetch_one,
+    finish,
     mapping,
     one_line,
     strings,
     timestamp,
 )
+from vulndb.feeds._osv_changes import bring, changes, changes_url
 from vulndb.groups import is_distribution
 from vulndb.ratings import label
 
 HOST = "https://osv-vulnerabilities.storage.googleapis.com"
+LIST = f"{HOST}/ecosystems.txt"
+_ZIP = "/all.zip"
 MAX_ZIP = 4096 * MIB
 MAX_RECORD = 32 * MIB
 """Uncompressed bytes; the largest real ones (Linux kernel errata) have a few."""
@@ -65,25 +69,32 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 2
+    version = 3
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        wanted = {url(name): Source(url(name), MAX_ZIP, optional=True) for name in BY_OSV if name not in _ELSEWHERE}
-        wanted |= {known: Source(known, MAX_ZIP) for known in workspace.files if known not in wanted}
+        there = _listed(workspace, transport)
+        for name in ecosystems:
+            if there and name.partition(":")[0] not in there:
+                raise _unknown(name)
+        wanted = {
+            url(name): Source(url(name), MAX_ZIP, optional=True)
+            for name in BY_OSV
+            if name not in _ELSEWHERE and (not there or name in there)
+        }
+        zips = [known for known in workspace.files if known.endswith(_ZIP)]
+        wanted |= {known: Source(known, MAX_ZIP) for known in zips if known not in wanted}
         for name in ecosystems:
             wanted[url(name)] = Source(url(name), MAX_ZIP)
         try:
-            fetch_all(workspace, transport, list(wanted.values()), check)
+            outcomes = [bring(workspace, transport, source, check) for source in wanted.values()]
+            finish(workspace, "new" in outcomes, sum(outcome != "failed" for outcome in outcomes))
         finally:
             for name in ecosystems:
                 if workspace.failures.get(url(name), "").endswith("does not exist"):
                     del workspace.failures[url(name)]
                     workspace.save()
-                    raise UsageError(
-                        f"OSV has no ecosystem {name!r}",
-                        remedy=f"see {HOST}/ecosystems.txt for their names; a mirror may hold fewer",
-                    )
+                    raise _unknown(name)
 
     def parts(self, urls: Iterable[str]) -> dict[str, list[str]]:
         """One for each ecosystem."""
@@ -94,7 +105,38 @@ class OsvFeed:
 
     def parse(self, workspace: Workspace) -> Iterator[Record]:
         for state, path in workspace.present():
-            yield from archive(path, unquote(urlsplit(state.url).path).split("/")[1])
+            if not state.url.endswith(_ZIP):
+                continue
+            ecosystem = unquote(urlsplit(state.url).path).split("/")[1]
+            newer = changes(workspace.path(changes_url(state.url))) if changes_url(state.url) in workspace.files else {}
+            yield from archive(path, ecosystem, newer.keys())
+            for record in newer.values():
+                if record is not None:
+                    yield from _told(advisory(record, ecosystem), ecosystem)
+
+
+def _listed(workspace: Workspace, transport: Transport) -> set[str]:
+    """The ecosystems that there are; empty where that cannot be had, as from a mirror."""
+    outcome = fetch_one(workspace, transport, Source(LIST, MIB, optional=True), _check_names, aside=True)
+    workspace.failures.pop(LIST, None)
+    if outcome not in ("new", "unchanged"):
+        return set()
+    return _names(workspace.path(LIST))
+
+
+def _names(path: Path) -> set[str]:
+    lines = path.read_text("utf-8", "replace").splitlines()
+    return {line.strip().partition(":")[0] for line in lines if line.strip()}
+
+
+def _check_names(path: Path) -> None:
+    names = _names(path)
+    if not names or any("<" in name or len(name) > _MAX_ID for name in names):
+        raise FeedInvalid(f"{path.name} is not a list of names")
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"OSV has no ecosystem {name!r}", remedy=f"see {LIST} for their names; a mirror may hold fewer")
 
 
 def check(path: Path) -> None:
@@ -107,13 +149,16 @@ def check(path: Path) -> None:
         raise FeedInvalid(f"{path.name} is not a zip: {error}") from error
 
 
-def archive(path: Path, ecosystem: str) -> Iterator[Record]:
-    """The records of one zip that concern ``ecosystem``, one in memory at a time; raises FeedInvalid."""
+def archive(path: Path, ecosystem: str, newer: Container[str] = ()) -> Iterator[Record]:
+    """The records of one zip that concern ``ecosystem``, one in memory at a time; raises FeedInvalid.
+
+    Those whose id is in ``newer`` are left out: the zip's are out of date.
+    """
     total = 0
     try:
         with zipfile.ZipFile(path) as zipped:
             for number, info in enumerate(zipped.infolist()):
-                if not info.filename.endswith(".json"):
+                if not info.filename.endswith(".json") or info.filename.rpartition("/")[2][:-5] in newer:
                     continue
                 total += min(info.file_size, MAX_RECORD)
                 if number >= MAX_RECORDS or total > MAX_TOTAL:
@@ -127,13 +172,16 @@ def archive(path: Path, ecosystem: str) -> Iterator[Record]:
                 except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError):
                     yield Skipped(f"{ecosystem}: records that cannot be read")
                     continue
-                found = advisory(raw, ecosystem)
-                if isinstance(found, Skipped):
-                    yield Skipped(f"{ecosystem}: {found.reason}")
-                elif found is not None:
-                    yield found
+                yield from _told(advisory(raw, ecosystem), ecosystem)
     except (zipfile.BadZipFile, OSError) as error:
         raise FeedInvalid(f"{path.name} is not a zip: {error}") from error
+
+
+def _told(found: Advisory | Skipped | None, ecosystem: str) -> Iterator[Record]:
+    if isinstance(found, Skipped):
+        yield Skipped(f"{ecosystem}: {found.reason}")
+    elif found is not None:
+        yield found
 
 
 def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | None:
@@ -258,6 +306,8 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating(kind.lower(), label=word)
     if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
         yield Rating(rater, label=word)
+    if name.startswith("MAL-"):  # nobody rates them: the package itself is the attack
+        yield Rating("ossf", label="critical")
 
 
 def _link(name: str, references: object) -> str:
