@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from grid.database import open_database
 from grid.demo import build_estate
 from jobs import refresh
 from tests.e2e.cli import environment
 from vulndb.build import build_sample
+from vulndb.feeds import kev
 
 
 def job(name: str, *arguments: str | Path, database: Path) -> subprocess.CompletedProcess[str]:
@@ -48,3 +50,18 @@ def test_a_job_that_cannot_start_says_why_in_one_line(tmp_path: Path, capsys: py
     ended = job("nightly", "--config", tmp_path / "none.yaml", database=tmp_path)
     assert ended.returncode == 2 and not ended.stdout
     assert "EstateInvalid" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.ray
+def test_the_database_is_updated_on_a_cluster_and_reports_a_line_of_json(tmp_path: Path) -> None:
+    file = tmp_path / "mirror" / kev.URL.removeprefix("https://")
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"vulnerabilities": [{"cveID": "CVE-2020-0001", "dateAdded": "2021-01-01"}]}))
+    options = ("--address", "local", "--mirror", tmp_path / "mirror", "--only", "kev", "--keep", "3")
+    done = job("database", *options, database=tmp_path / "db")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["rebuilt"] and report["rows"]["kev"] == 1 and report["incomplete"] == []
+    assert open_database(tmp_path / "db").version == report["version"]
+    refused = job("database", "--mirror", tmp_path / "none", database=tmp_path / "db")
+    assert refused.returncode == 2 and "UsageError" in refused.stderr and "Traceback" not in refused.stderr
