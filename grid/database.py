@@ -184,6 +184,17 @@ class Database:
         known = max(self.manifest.built_at, self.checked_at or self.manifest.built_at)
         return max((now or datetime.now(UTC)) - known, timedelta())
 
+    def concerns(self, now: datetime | None = None) -> list[str]:
+        """What a reader of results should be told: that all of it is old, or that some feeds are."""
+        found = []
+        if self.age(now) > STALE_AFTER:
+            found.append(f"the vulnerability database is {self.age(now).days} days old; run: scangrid db update")
+        if stale := [feed.name for feed in self.manifest.feeds if feed.status == "stale"]:
+            found.append(
+                f"older data stands in for feeds that could not be had: {', '.join(stale)} (scangrid db status)"
+            )
+        return found
+
     def outdated_keys(self, current: Mapping[str, int]) -> tuple[str, ...]:
         """The ecosystems whose keys this version encodes in another way than ``current`` key versions do.
 

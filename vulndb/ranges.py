@@ -8,7 +8,8 @@ fixed 2`` is empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from grid.keys import LOWEST, successor
@@ -70,6 +71,27 @@ def spans(events: Iterable[tuple[str, str]], key: Callable[[str], bytes]) -> lis
     if opened is not None:
         found.append(Span(opened[0], None, opened[1], None, None))
     return [limited for span in found if (limited := _below(span, end)) is not None]
+
+
+def union(intervals: Sequence[Span]) -> Callable[[bytes], bool]:
+    """Whether any of them holds a key, in logarithmic time: records may list 100,000 versions and as many ranges."""
+    if not intervals:
+        return lambda key: False
+    ordered = sorted(intervals, key=lambda span: span.lo)
+    starts = [span.lo for span in ordered]
+    ends: list[bytes | None] = []  # the furthest end of all up to here
+    for span in ordered:
+        before = ends[-1] if ends else b""
+        ends.append(None if before is None or span.hi is None else max(before, span.hi))
+
+    def holds(key: bytes) -> bool:
+        at = bisect_right(starts, key) - 1
+        if at < 0:
+            return False
+        end = ends[at]
+        return end is None or key < end
+
+    return holds
 
 
 def _below(span: Span, end: bytes | None) -> Span | None:

@@ -6,6 +6,7 @@ What needs more than one record (alias groups, which feed has the say) is left t
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import astuple
@@ -34,7 +35,7 @@ from vulndb.feed import (
     Skipped,
 )
 from vulndb.groups import named, problem_id
-from vulndb.ranges import Span, spans
+from vulndb.ranges import Span, spans, union
 from vulndb.ratings import complete
 
 _TEXT = pa.string()
@@ -216,17 +217,22 @@ class Stage:
         for span, unreleased in found.values():
             fixed = None if unreleased else span.fixed
             self._range(name, source, package, affected, span, fixed)
+        if not affected.versions:
+            return
         unparsed: list[str] = []
         points: dict[bytes, str] = {}
+        held = union([span for span, _ in found.values()])
         for version in affected.versions:
             key = _key(namespace, version)
             if key is None:
                 unparsed.append(version)
-            elif key not in points and not any(span.holds(key) for span, _ in found.values()):
+            elif key not in points and not held(key):
                 points[key] = version
         repairs = sorted((span.hi, span.fixed) for span, late in found.values() if span.hi and span.fixed and not late)
+        ends = [at for at, _ in repairs]
         for key, version in points.items():  # a range of one version, so that 1.0 and 1.0.0 stay equal
-            fixed = next((text for at, text in repairs if at > key), None)
+            after = bisect_right(ends, key)
+            fixed = repairs[after][1] if after < len(repairs) else None
             self._range(name, source, package, affected, Span(key, successor(key), version, None, version), fixed)
         self._exact(name, source, package, affected, unparsed, repairs[0][1] if repairs else None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from grid.database import Database, FeedState, open_database
 from grid.errors import DatabaseError, DatabaseInvalid, DatabaseMissing, FeedUnavailable, UsageError
-from grid.events import Emit, Stage, Warned, silent
+from grid.events import Emit, Event, Stage, Warned, silent
 from vulndb.build import build_staged, inputs_of, noted
 from vulndb.feed import Feed, FeedFetched, FeedParsed, FileState, Transport, Unchanged, Workspace
 from vulndb.feeds import FEEDS
@@ -22,6 +24,8 @@ from vulndb.workers import Processes, Runner
 
 COLLAPSED = 0.5
 """A part with less than this share of the advisories or ranges it had is refused, unless the user insists."""
+AT_ONCE = 4
+"""Feeds that are fetched at a time."""
 NOT_THERE = "does not exist"
 """How the reason ends where a server or mirror simply does not have a feed."""
 
@@ -78,13 +82,14 @@ def update(
         if keep is not None:
             keep_versions(root, keep)
         previous = _previous(root)
+        emit = _one_at_a_time(emit)
         fetched = [_Fetched(feed, Workspace.open(root / "workspace" / feed.name, emit)) for feed in feeds]
-        for one in fetched:
-            feed, workspace = one.feed, one.workspace
-            if feed.name in only or (not only and (workspace.files or getattr(feed, "default", True))):
-                emit(Stage(f"fetch {feed.name}"))
-                workspace.remember()
-                _fetch(feed, workspace, transport, ecosystems if feed.name == "osv" else (), emit)
+        asked = [
+            one
+            for one in fetched
+            if one.feed.name in only or (not only and (one.workspace.files or getattr(one.feed, "default", True)))
+        ]
+        _fetch_many(asked, transport, ecosystems, emit)
         if any(one.workspace.files for one in fetched):
             fetched = _staged(fetched, runner or Processes(), force, emit)
         if not any(one.parts for one in fetched):
@@ -128,6 +133,45 @@ def _previous(root: Path) -> Database | None:
         return open_database(root)
     except (DatabaseMissing, DatabaseInvalid):
         return None
+
+
+def _fetch_many(asked: Sequence[_Fetched], transport: Transport, ecosystems: Sequence[str], emit: Emit) -> None:
+    """Fetch feeds, a few at a time: each asks hosts of its own, one file after the other."""
+    waiting: queue.SimpleQueue[_Fetched] = queue.SimpleQueue()
+    for one in asked:
+        waiting.put(one)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        while not failed:
+            try:
+                one = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                emit(Stage(f"fetch {one.feed.name}"))
+                one.workspace.remember()
+                _fetch(one.feed, one.workspace, transport, ecosystems if one.feed.name == "osv" else (), emit)
+            except BaseException as error:  # the user's mistake, or a fault of ours: not this feed's
+                failed.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(asked)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _one_at_a_time(emit: Emit) -> Emit:
+    lock = threading.Lock()
+
+    def told(event: Event) -> None:
+        with lock:
+            emit(event)
+
+    return told
 
 
 def _fetch(feed: Feed, workspace: Workspace, transport: Transport, ecosystems: Sequence[str], emit: Emit) -> None:

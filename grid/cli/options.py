@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from grid.database import Database, default_root, open_database
 from grid.errors import DatabaseMissing, UsageError
@@ -42,11 +43,18 @@ def open_lake(named: str | None, *, create: bool, fallback: str = "") -> Lake:
 
 
 def find_database(named: str = "") -> Database | None:
-    """The vulnerability database, or None if there is none yet: scanning works without, matching does not."""
+    """The vulnerability database, or None if there is none yet: scanning works without, matching does not.
+
+    That it is old, or old in part, is said on standard error: results must not look fresher than they are.
+    """
     try:
-        return open_database(Path(named).expanduser() if named else default_root())
+        database = open_database(Path(named).expanduser() if named else default_root())
     except DatabaseMissing:
         return None
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for concern in database.concerns():
+        console.print(f"[yellow]warning: {escape(concern)}[/]")
+    return database
 
 
 def platforms(text: str) -> tuple[str, ...]:

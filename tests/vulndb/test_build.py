@@ -166,3 +166,10 @@ def test_publish_refuses_rows_that_break_the_schema(tmp_path: Path) -> None:
             publish(tmp_path, tables)
     assert not (tmp_path / "current").exists()
     assert list((tmp_path / "versions").glob("*")) == []
+
+
+def test_a_record_with_many_versions_and_many_ranges_takes_no_longer_than_it_must(tmp_path: Path) -> None:
+    events = [{kind: f"{n}.{m}"} for n in range(1, 20_000) for kind, m in (("introduced", 1), ("fixed", 2))]
+    versions = tuple(f"{n}.5" for n in range(1, 20_000))
+    database = build_records(tmp_path, [osv("X-1", package("npm", "p", *events, versions=versions))])
+    assert database.rows("ranges") == 2 * 19_999 - database.rows("exact")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from grid.database import Database, kept_versions, open_database
+from grid.database import Database, FeedState, kept_versions, open_database
 from grid.errors import DatabaseBusy, DatabaseInvalid, DatabaseMissing, UsageError
 from vulndb.publish import keep, locked, publish
 
@@ -166,3 +166,12 @@ def test_the_age_is_since_it_was_last_found_up_to_date(tmp_path: Path) -> None:
     ):
         (tmp_path / "checked").write_text(nonsense)
         assert open_database(tmp_path).age(later) > timedelta(days=8)
+
+
+def test_a_reader_is_told_that_a_database_is_old_or_old_in_part(tmp_path: Path) -> None:
+    fresh = publish(tmp_path, {}, feeds=[FeedState("osv", "ok"), FeedState("arch", "absent")])
+    assert fresh.concerns() == []
+    stale = publish(tmp_path, {}, feeds=[FeedState("osv", "ok"), FeedState("debian", "stale")])
+    assert "debian" in stale.concerns()[0] and len(stale.concerns()) == 1
+    (old,) = fresh.concerns(datetime.now(UTC) + timedelta(days=8))
+    assert "8 days old" in old and "db update" in old

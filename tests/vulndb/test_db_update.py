@@ -311,13 +311,15 @@ import sys
 from pathlib import Path
 from vulndb.fetch import HttpTransport
 from vulndb.update import update
+from vulndb.workers import Processes
 print("ready", flush=True)
 with HttpTransport(sys.argv[2]) as transport:
-    update(Path(sys.argv[1]), transport)
+    update(Path(sys.argv[1]), transport, runner=Processes(2, worthwhile=int(sys.argv[3])))
 """
 
 
-def test_an_update_killed_at_any_moment_is_done_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("worthwhile", [0, 1 << 40], ids=["in processes", "here"])
+def test_an_update_killed_at_any_moment_is_done_by_the_next(tmp_path: Path, worthwhile: int) -> None:
     chance = random.Random(int(os.environ.get("SCANGRID_TEST_SEED", "11")))
     mirror, root = tmp_path / "mirror", tmp_path / "db"
 
@@ -336,12 +338,12 @@ def test_an_update_killed_at_any_moment_is_done_by_the_next(tmp_path: Path) -> N
         write(2000 + step)
         whole.add(2001 + step)
         process = subprocess.Popen(
-            [sys.executable, "-c", UPDATER, str(root), str(mirror)],
+            [sys.executable, "-c", UPDATER, str(root), str(mirror), str(worthwhile)],
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
         )
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        time.sleep(chance.random() * 0.3)
+        time.sleep(chance.random() * (0.3 if worthwhile else 2.0))
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         process.stdout.close()
@@ -349,6 +351,7 @@ def test_an_update_killed_at_any_moment_is_done_by_the_next(tmp_path: Path) -> N
         database.verify()
         assert database.rows("ranges") in whole
     done = run(root, mirror)
+    assert not list(root.glob("workspace/*/.good*")) and not list(root.glob("versions/.tmp-*"))
     assert done.database.rows("ranges") == 2005
     fresh = run(tmp_path / "fresh", mirror)
     assert {n: t.sha256 for n, t in done.database.manifest.tables.items()} == {

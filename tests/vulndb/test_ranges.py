@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grid.errors import VersionInvalid
 from grid.keys import number
-from vulndb.ranges import Span, spans
+from vulndb.ranges import Span, spans, union
 
 
 def key(version: str) -> bytes:
@@ -79,3 +79,11 @@ def test_a_limit_ends_a_range_without_being_a_fix() -> None:
 def test_one_unordered_version_makes_the_whole_range_unordered() -> None:
     with pytest.raises(VersionInvalid):
         spans([("introduced", "0"), ("fixed", "next")], key)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 40))), max_size=8))
+def test_a_union_holds_what_any_of_its_spans_holds(pairs: list[tuple[int, int | None]]) -> None:
+    found = [Span(number(lo), None if hi is None else number(hi), None, None, None) for lo, hi in pairs]
+    held = union(found)
+    assert [held(number(v)) for v in range(42)] == [holds(found, v) for v in range(42)]

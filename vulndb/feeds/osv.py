@@ -269,11 +269,11 @@ def _affected(entry: Mapping[str, Any], ecosystem: str | None) -> Affected | Non
 def _events(listed: object) -> tuple[tuple[str, str], ...]:
     """One object may hold several kinds of event, in practice."""
     return tuple(
-        (kind, event[kind].strip())
+        (kind, version)
         for event in (listed if isinstance(listed, list) else ())
         if isinstance(event, dict)
-        for kind in _KINDS
-        if isinstance(event.get(kind), str) and event[kind].strip()
+        for kind in (_KINDS if len(event) > 1 else event)
+        if kind in _KINDS and isinstance(told := event.get(kind), str) and (version := told.strip())
     )
 
 
