@@ -1,8 +1,8 @@
 """Precision and recall against labels that people have set: which findings are true, and which are not.
 
 A label is a package, a version, a vulnerability and a verdict. The package is matched as if it were installed; a
-finding with that id, or with an alias of it, is our verdict. Labels whose vulnerability the database knows nothing about
-in that distribution are counted apart: no rule of matching could find it.
+finding with that id, or with an alias of it, is our verdict. Labels whose vulnerability the database does not know for
+the package are counted apart: no rule of matching could find it.
 """
 
 from __future__ import annotations

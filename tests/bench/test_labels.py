@@ -43,7 +43,8 @@ def test_csv_and_json_lines_say_the_same(tmp_path: Path) -> None:
     rows = [
         {"namespace": "debian:12", "package": "libc6", "version": "2.36-9", "vulnerability": "CVE-1", "label": "true",
          "source": "glibc"},
-        {"namespace": "python", "package": "Jinja2", "version": "3.0", "vulnerability": "GHSA-1", "label": "False Positive"},
+        {"namespace": "python", "package": "Jinja2", "version": "3.0", "vulnerability": "GHSA-1",
+         "label": "False Positive"},
     ]  # fmt: skip
     (tmp_path / "l.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     heads = "label,namespace,package,version,vulnerability,source"
