@@ -47,7 +47,7 @@ def packages(path: str, body: bytes) -> list[tuple[str, str]]:
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With Hyperscan, and on a platform without it."""
     if request.param == "re":
-        monkeypatch.setattr(_programs, "_database", lambda: None)
+        monkeypatch.setattr(_programs, "_database", lambda numbers: None)
 
 
 @pytest.mark.usefixtures("engine")
