@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from packageurl import PackageURL
 
 from grid.ecosystems import _binary
-from grid.ecosystems._programs import go_cpes
+from grid.ecosystems._programs import go_cpes, go_module
 from grid.model import Limits, Note, Package
 
 SECTION = ".go.buildinfo"
@@ -196,7 +196,7 @@ def _packages(toolchain: str, modules: str) -> Iterator[tuple[str, str, bool]]:
     if program == "cmd/go" and library:
         yield "toolchain", library, False
     if not main and "." in program.partition("/")[0]:
-        main = [program]  # built without modules, as distributions do: only its package has a name
+        main = [go_module(program)]  # built without modules, as distributions do: only its package has a name
     if main:
         version = main[1] if len(main) > 1 else ""
         if version in ("", DEVEL) or _UNTAGGED.fullmatch(version):

@@ -44,7 +44,7 @@ _MAX_TRIES = 200
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+~_-]{0,63}")
 _NAMED_GROUP = re.compile(r"\(\?P<[a-z]+>")
 _IN_NAME = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_MAJOR = re.compile(r"(?:/v[0-9]+)?(?:/cmd/.*)?$")
+_MAJOR = re.compile(r"/v[0-9]+$")
 _GO = (r"\x00v?(?P<version>[0-9]{1,4}\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:rc|alpha|beta)[.0-9]{0,4})?)\x00",)
 """What the linker leaves of ``-X main.version=v1.2.3``: Go's own strings have no NUL beside them."""
 
@@ -68,7 +68,7 @@ class Program:
     agree: bool = False
     """Numbers in the name of the file must begin the version: ``python3.11``."""
     unless: tuple[str, ...] = ()
-    """Bytes whose presence says that it is a relative of the program."""
+    """Expressions whose presence says that it is a relative of the program, or a part that only starts it."""
     text: bool = False
     """A script or a list, not an executable."""
     go: str = ""
@@ -172,7 +172,7 @@ def found(name: str, data: memoryview, places: Sequence[int]) -> Iterator[Packag
         version = _version(rules, place, name, data, hits)
         if not version or (program.name, version) in seen:
             continue
-        if any(re.search(re.escape(word.encode()), data) for word in program.unless):
+        if any(re.search(word.encode(), data) for word in program.unless):
             continue
         seen.add((program.name, version))
         purl = PackageURL("generic", None, program.name, version).to_string()
@@ -186,8 +186,14 @@ def canonical(name: str) -> str:
     return _bitnami_names().get(name, name)
 
 
+def go_module(package: str) -> str:
+    """The module of a program by the path of its main package, as far as the rules know it, else that path."""
+    module = package.partition("/cmd/")[0]
+    return module if _MAJOR.sub("", module) in _go_modules() else package
+
+
 def go_cpes(module: str, version: str) -> tuple[str, ...]:
-    """CPE names of a program by the path of its main module, or of its package."""
+    """CPE names of a program by the path of its main module."""
     program = _go_modules().get(_MAJOR.sub("", module))
     return program.cpes(version.removeprefix("v").partition("+")[0]) if program is not None else ()
 

@@ -211,6 +211,13 @@ def test_a_version_that_only_the_linker_was_told_is_read_where_it_put_it() -> No
     assert main(stamped % b"v2.42.0" + b"\0" * 40_000 + b"\0v9.9.9\0") == "v2.42.0"
 
 
+def test_a_known_program_built_without_modules_is_named_by_its_module() -> None:
+    path = "path\tgithub.com/caddyserver/caddy/v2/cmd/caddy\n"
+    content = elf({SECTION: go_info(modules=path), ".rodata": b"\0\0go1.22.3\0\0\x002.6.2\0"})
+    assert found(content)[1:] == [("github.com/caddyserver/caddy/v2", "v2.6.2")]
+    assert modules("path\texample.com/caddy/cmd/caddy\n") == [("example.com/caddy/cmd/caddy", "(devel)")]
+
+
 def test_the_main_module_of_a_known_program_has_its_cpe() -> None:
     text = "path\tgithub.com/prometheus/prometheus/cmd/prometheus\nmod\tgithub.com/prometheus/prometheus\tv0.42.0\t\n"
     content = elf({SECTION: go_info(modules=text + "dep\tgithub.com/grafana/grafana\tv9.0.0\th1:y=\n")})

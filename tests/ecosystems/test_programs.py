@@ -33,7 +33,8 @@ def content(program: Program, text: str) -> bytes:
 def file_name(program: Program, version: str) -> str:
     """A name of the program's files; of those with a version in it, one that agrees."""
     if program.agree:
-        return program.id + ".".join(version.split(".")[:2])
+        stem = re.sub(r"\[.*", "", program.names[-1]) + ".".join(version.split(".")[:2])
+        return f"{stem}.so.1.0" if stem.startswith("lib") else stem
     return re.sub(r"\[(.)[^\]]*\]", r"\1", program.names[0]).replace("*", "")
 
 
@@ -99,6 +100,12 @@ def test_a_package_has_a_purl_and_cpe_names() -> None:
             cpes=(r"cpe:2.3:a:erlang:erlang\/otp:25.2.3:*:*:*:*:*:*:*",),
         )
     ]
+
+
+def test_what_only_starts_a_library_is_not_the_program() -> None:
+    starter = ELF + b"\0libpython3.11.so.1.0\0/src/Python-3.11.7\0./Programs\0"
+    assert packages("usr/local/bin/python3.11", starter) == []
+    assert packages("usr/local/lib/libpython3.11.so.1.0", starter) == [("python", "3.11.7")]
 
 
 def test_a_relative_is_not_taken_for_the_program() -> None:
