@@ -1,4 +1,4 @@
-"""Small things that run often: version keys, and the secrets detector on plain text."""
+"""Small things that run often: version keys, the secrets detector on plain text, programs told by their content."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import random
 from bench.images import planted
 from bench.models import Outcome, Work, clock, median, one_core
 from grid.detectors import detectors
+from grid.detectors.packages import Packages
 from grid.ecosystems import ALL
+from grid.ecosystems._programs import programs
 from grid.testing import files_batch
 
 MB = 1_000_000
 
 
 def measure(work: Work) -> Outcome:
-    """``what``: ``keys`` or ``secrets``."""
+    """``what``: ``keys``, ``secrets`` or ``programs``."""
     one_core()
-    return _keys(work) if work["what"] == "keys" else _secrets(work)
+    return {"keys": _keys, "secrets": _secrets, "programs": _programs}[work["what"]](work)
 
 
 def _keys(work: Work) -> Outcome:
@@ -57,4 +59,32 @@ def _secrets(work: Work) -> Outcome:
         counts={"files_with_secrets": len(found)},
         wanted={"files_with_secrets": len(planted())},
         figures={"rate": size / MB / median(times), "mb": size / MB},
+    )
+
+
+def _programs(work: Work) -> Outcome:
+    dice = random.Random(3)  # noqa: S311 - the same in every run
+    rows = []
+    for program in programs().programs:
+        content, version = program.samples()[0]
+        noise = b"" if program.text else dice.randbytes(work["bytes"])
+        rows.append((f"opt/{program.id}/{program.file_name(version)}", content + noise))
+    size = sum(len(content) for _, content in rows)
+    batch = files_batch(rows, mode=0o100755)
+    managed = Packages(ecosystems=tuple(e for e in ALL if not e.unmanaged))
+    times: dict[str, list[float]] = {"with": [], "without": []}
+    found = Packages().detect(batch)
+    for _ in range(work["turns"]):
+        for name, detector in (("without", managed), ("with", Packages())):
+            with clock() as told:
+                facts = detector.detect(batch)
+            times[name].append(told.cpu)
+            found = facts if name == "with" else found
+    gigabytes = size / MB / 1000
+    both = {name: median(taken) / gigabytes for name, taken in times.items()}
+    generic = {row["source_path"] for row in found.to_pylist() if row["ecosystem"] == "generic"}
+    return Outcome(
+        counts={"programs": len(generic)},
+        wanted={"programs": len(rows)},
+        figures={"extra": both["with"] - both["without"], "without": both["without"], "mb": size / MB},
     )

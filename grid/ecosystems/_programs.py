@@ -88,6 +88,23 @@ class Program:
     def name(self) -> str:
         return self.package or self.id
 
+    def samples(self) -> list[tuple[bytes, str]]:
+        """(content, version) of the examples, the least that a file of the program may hold."""
+        texts = self.examples or ((r"\0v1.22.3\0 = 1.22.3", r"\0v3.1.0-rc.2\0 = 3.1.0-rc.2") if self.go else ())
+        return [(self.sample(text), version) for text, _, version in (line.rpartition(" = ") for line in texts)]
+
+    def sample(self, text: str) -> bytes:
+        """An example as a file: what it says, behind the magic of an executable if the program is one."""
+        body = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+        return body if self.text else b"\x7fELF\x02\x01\x01".ljust(64, b"\0") + b"text\0" + body + b"\0more\0"
+
+    def file_name(self, version: str) -> str:
+        """A name that a file of this version may have."""
+        if not self.agree:
+            return re.sub(r"\[(.)[^\]]*\]", r"\1", self.names[0]).replace("*", "")
+        stem = re.sub(r"\[.*", "", self.names[-1]) + ".".join(version.split(".")[:2])
+        return f"{stem}.so" if stem.startswith("lib") else stem
+
     def cpes(self, version: str) -> tuple[str, ...]:
         """CPE 2.3 names of a version."""
         bound = re.sub(r"([^A-Za-z0-9._-])", r"\\\1", version)

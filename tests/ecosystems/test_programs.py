@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from grid.ecosystems import _programs, generic
-from grid.ecosystems._programs import Program, programs
+from grid.ecosystems._programs import programs
 from grid.ecosystems.generic import ECOSYSTEM
 from grid.model import Limits, Note, Package
 from grid.testing import accept_ecosystem
@@ -22,20 +22,6 @@ from tests.ecosystems.binary_fakes import elf, go_info
 
 ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 57
 RULES = {program.id: program for program in programs().programs}
-GO_DEFAULT = (r"\0v1.22.3\0 = 1.22.3", r"\0v3.1.0-rc.2\0 = 3.1.0-rc.2")
-
-
-def content(program: Program, text: str) -> bytes:
-    body = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
-    return body if program.text else ELF + b"\0some other text\0" + body + b"\0and more\0"
-
-
-def file_name(program: Program, version: str) -> str:
-    """A name of the program's files; of those with a version in it, one that agrees."""
-    if program.agree:
-        stem = re.sub(r"\[.*", "", program.names[-1]) + ".".join(version.split(".")[:2])
-        return f"{stem}.so.1.0" if stem.startswith("lib") else stem
-    return re.sub(r"\[(.)[^\]]*\]", r"\1", program.names[0]).replace("*", "")
 
 
 def packages(path: str, body: bytes) -> list[tuple[str, str]]:
@@ -55,15 +41,12 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_finds_its_examples_and_nothing_else(rule: str) -> None:
     program = RULES[rule]
-    examples = program.examples or (GO_DEFAULT if program.go else ())
-    assert examples, "a rule has examples"
-    for example in examples:
-        text, _, version = example.rpartition(" = ")
-        name = file_name(program, version)
-        assert (program.name, version) in packages(f"usr/local/bin/{name}", content(program, text)), example
+    assert program.samples(), "a rule has examples"
+    for content, version in program.samples():
+        assert (program.name, version) in packages(f"usr/local/bin/{program.file_name(version)}", content), content
     for text in program.counter:
-        name = file_name(program, "3.11.2")
-        assert program.name not in [n for n, _ in packages(f"usr/local/bin/{name}", content(program, text))], text
+        found = packages(f"usr/local/bin/{program.file_name('3.11.2')}", program.sample(text))
+        assert program.name not in [name for name, _ in found], text
 
 
 def test_the_rules_are_many_and_well_formed() -> None:
@@ -82,7 +65,7 @@ def test_the_rules_are_many_and_well_formed() -> None:
 
 
 def test_the_name_of_a_file_decides_which_rules_look() -> None:
-    body = content(RULES["python"], r"\x003.11.2\0")
+    body = RULES["python"].sample(r"\x003.11.2\0")
     assert packages("usr/local/bin/python3.11", body) == [("python", "3.11.2")]
     assert packages("usr/local/lib/libpython3.11.so.1.0", body) == [("python", "3.11.2")]
     assert packages("usr/local/bin/python3.12", body) == [], "the file says that it is another version"
@@ -91,7 +74,7 @@ def test_the_name_of_a_file_decides_which_rules_look() -> None:
 
 
 def test_a_package_has_a_purl_and_cpe_names() -> None:
-    found = list(ECOSYSTEM.read("opt/bin/beam.smp", content(RULES["erlang"], RULES["erlang"].examples[0]), Limits()))
+    found = list(ECOSYSTEM.read("opt/bin/beam.smp", RULES["erlang"].samples()[0][0], Limits()))
     assert found == [
         Package(
             "erlang",
@@ -130,9 +113,9 @@ def test_canonical_names_are_those_of_bitnami() -> None:
 
 def test_it_passes_the_exam() -> None:
     records = {
-        f"usr/local/bin/{file_name(RULES[rule], version)}": content(RULES[rule], text)
+        f"usr/local/bin/{RULES[rule].file_name(version)}": content
         for rule in ("python", "node", "httpd", "openjdk-8", "elixir", "composer")
-        for text, _, version in [RULES[rule].examples[0].rpartition(" = ")]
+        for content, version in RULES[rule].samples()[:1]
     }
     accept_ecosystem(ECOSYSTEM, records, orders=["8.0.352 < 8.0.401", "15.2 < 15.20", "3.13.0rc1 < 3.13.0"])
 
@@ -146,9 +129,9 @@ def test_a_file_made_of_versions_costs_little_and_is_noted() -> None:
 @given(st.sampled_from(sorted(RULES)), st.binary(max_size=400), st.integers(0, 40), st.booleans())
 def test_no_content_makes_it_fail(rule: str, noise: bytes, cut: int, magic: bool) -> None:
     program = RULES[rule]
-    text = (program.examples or GO_DEFAULT)[0].rpartition(" = ")[0]
-    body = (ELF if magic else b"") + noise + content(program, text)[len(ELF) :][: -cut or None] + noise
-    name = file_name(program, "3.11.2")
+    whole, version = program.samples()[0]
+    body = (ELF if magic else b"") + noise + whole[len(ELF) :][: -cut or None] + noise
+    name = program.file_name(version)
     for fact in generic.read(f"x/{name}", body, Limits()):
         assert isinstance(fact, Package)
         assert PackageURL.from_string(fact.purl).version == fact.version
