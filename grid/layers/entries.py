@@ -6,6 +6,8 @@ grow with the bytes of a layer.
 
 from __future__ import annotations
 
+import mmap
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +33,9 @@ Remark = Callable[[int, Note], None]
 _FLUSH_ROWS = 20_000
 _TEXT_PROBE = 8192
 """A file too large for a detector that wants every file is noted if its first bytes hold no NUL: it is text."""
+_SPARE_BYTES = 64 << 20
+"""The largest buffer that is kept for the next batch."""
+_LARGEST = -1
 _MAX_CONTENT = (1 << 31) - 1  # Arrow's binary offsets have 32 bits
 
 
@@ -79,14 +84,42 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
     return classify
 
 
+class _Spare(threading.local):
+    """Buffers for the next batches of this thread: memory never touched before costs more than its filling."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, mmap.mmap] = {}
+
+    def take(self, size: int, largest: bool = False) -> mmap.mmap:
+        """A buffer of that size, with anything in it; of at least that size if it is for the ``largest`` files."""
+        spare = self._buffers.pop(_LARGEST if largest else size, None)
+        if spare is None or len(spare) < size:
+            spare = None  # let go before another one comes
+            spare = mmap.mmap(-1, max(size, _SPARE_BYTES) if largest else size)  # what is not touched costs nothing
+        return spare
+
+    def give(self, buffer: mmap.mmap, largest: bool = False) -> None:
+        """Take a buffer back, unless somebody's rows still lie in it."""
+        try:
+            buffer.resize(len(buffer))  # refused while memory is lent out
+        except (BufferError, SystemError, ValueError):
+            return
+        if len(buffer) <= _SPARE_BYTES:
+            self._buffers[_LARGEST if largest else len(buffer)] = buffer
+
+
+_spare = _Spare()
+
+
 class _Batch:
     """Files gathered in one buffer, which is used again once nobody holds it."""
 
-    def __init__(self, capacity: int, places: int, emit: Emit) -> None:
+    def __init__(self, capacity: int, places: int, emit: Emit, alone: bool = False) -> None:
         self._capacity = capacity
+        self._alone = alone
         self._places = places
         self._emit = emit
-        self._buffer = bytearray()
+        self._buffer: mmap.mmap | None = None
         self._used = 0
         self._rows: list[tuple[str, int, int, int]] = []
         self._ends = [0]
@@ -98,12 +131,12 @@ class _Batch:
         if size > self._capacity - self._used or len(self._rows) >= _FLUSH_ROWS:
             self.flush()
         if size > self._capacity:  # a batch of its own, in memory of its own
-            alone = _Batch(size, self._places, self._emit)
+            alone = _Batch(size, self._places, self._emit, alone=True)
             alone.add(path, size, mode, bits, fill, stated)
             alone.flush()
             return
-        if not self._buffer:
-            self._buffer = bytearray(self._capacity)
+        if self._buffer is None:
+            self._buffer = _spare.take(self._capacity, self._alone)
         used = self._used
         if size:
             with memoryview(self._buffer) as view:
@@ -114,7 +147,7 @@ class _Batch:
 
     def flush(self) -> None:
         """Give each detector its files of the batch."""
-        if not self._rows:
+        if not self._rows or self._buffer is None:
             return
         paths, sizes, modes, bits = zip(*self._rows, strict=True)
         ends = pa.py_buffer(np.array(self._ends, dtype=np.int32))
@@ -127,11 +160,8 @@ class _Batch:
         self._rows, self._ends, self._used = [], [0], 0
         _hand_out(files, np.array(bits, dtype=np.int64), self._places, self._emit)
         del files
-        try:
-            self._buffer.append(0)  # refused while a detector's rows still lie in it
-            self._buffer.pop()
-        except BufferError:
-            self._buffer = bytearray()
+        _spare.give(self._buffer, self._alone)
+        self._buffer = None
 
 
 def _hand_out(files: pa.RecordBatch, bits: npt.NDArray[np.int64], places: int, emit: Emit) -> None:

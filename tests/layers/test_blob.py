@@ -72,9 +72,10 @@ def test_gzip_of_many_members(chunk):
 
 @pytest.mark.parametrize("tail", [bytes(5000), b"garbage", b"\x1f", b"\0\x1f\x8b\x08"])
 def test_what_follows_the_last_gzip_member_is_ignored_as_gnu_gzip_does(tail):
-    data = gzip.compress(TEXT, mtime=0) + tail
-    assert read_all(built_layer(TEXT, data=data)) == TEXT
-    assert read_all(built_layer(TEXT, data=data), chunk=1009) == TEXT
+    for text in (TEXT, b"few"):
+        for data in (gzip.compress(text, mtime=0) + tail, gzip.compress(text, mtime=7) + tail):
+            assert read_all(built_layer(text, data=data)) == text
+            assert read_all(built_layer(text, data=data), chunk=1009) == text
 
 
 def gzip_member(text: bytes, flags: int) -> bytes:
@@ -159,6 +160,19 @@ def test_a_blob_cut_on_the_way(compression):
     built = built_layer(TEXT, compression)
     with pytest.raises(LayerTruncated, match="of"):
         read_all(replace(built, data=built.data[: len(built.data) // 2]))
+
+
+@pytest.mark.parametrize("keep", [1, 5, 10, 11, 19, -9, -8, -7, -4, -1])
+@pytest.mark.parametrize("text", [b"", b"x", TEXT])
+def test_a_gzip_member_cut_anywhere(keep, text):
+    for mtime in (0, 7, 0x58585858):
+        whole = gzip.compress(text, mtime=mtime)
+        if len(whole[:keep]) >= 4:  # else there is no telling what it was to be
+            with pytest.raises(LayerTruncated, match="ends early"):
+                read_all(built_layer(text, data=whole[:keep]))
+        if len(whole[:keep]) >= 11:  # a second member that has its header
+            with pytest.raises(LayerTruncated, match="ends early"):
+                read_all(built_layer(text, data=gzip.compress(b"first", mtime=3) + whole[:keep]))
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
