@@ -64,7 +64,7 @@ def warnings(root: Path, database: Database, key_versions: Mapping[str, int], no
     if not database.rows("ranges") + database.rows("exact"):
         found.append(f"it knows of no vulnerable package; {UPDATE}")
     for feed in feeds(root, database, now):
-        missing = feed.status == "absent" and feed.message and not feed.message.endswith(NOT_THERE)
+        missing = feed.status == "absent" and feed.message and NOT_THERE not in feed.message
         if feed.status == "stale" or missing:
             found.append(f"{feed.name}: {feed.message}")
         elif feed.status == "ok" and _older(feed.checked_at, now, STALE_AFTER):

@@ -27,7 +27,7 @@ COLLAPSED = 0.5
 AT_ONCE = 4
 """Feeds that are fetched at a time."""
 NOT_THERE = "does not exist"
-"""How the reason ends where a server or mirror simply does not have a feed."""
+"""What the reason says where a server or mirror simply does not have a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,17 @@ def update(
         for one in fetched:
             one.workspace.accept(_counts(one))
             forget_others(one.workspace.folder, one.parts)
-        warnings = tuple(f"{one.feed.name}: {reason}" for one in fetched for reason in reasons_of(one.workspace))
+        missing = [one.feed.name for one in fetched if is_missing(one.workspace)]
+        warnings = tuple(
+            f"{one.feed.name}: {reason}"
+            for one in fetched
+            if one.feed.name not in missing
+            for reason in reasons_of(one.workspace)
+        ) + ((f"the server or mirror has nothing of {', '.join(missing)}",) if missing else ())
         incomplete = tuple(
             one.feed.name
             for one in fetched
-            if any(not reason.endswith(NOT_THERE) for reason in one.workspace.failures.values())
+            if any(NOT_THERE not in reason for reason in one.workspace.failures.values())
         )
         if not incomplete and not only:
             mark_checked(root, database.version)
@@ -260,6 +266,12 @@ def _put_back(one: _Fetched, part: Part, why: str) -> None:
 # --- what is said of it --------------------------------------------------------------------------
 
 
+def is_missing(workspace: Workspace) -> bool:
+    """Whether a feed is not there at all, and nothing else is wrong: a mirror may do without."""
+    failures = workspace.failures.values()
+    return not workspace.files and bool(failures) and all(NOT_THERE in reason for reason in failures)
+
+
 def reasons_of(workspace: Workspace, now: datetime | None = None) -> list[str]:
     """What is wrong with a feed, and how old what stands in for it is."""
     said = []
@@ -269,7 +281,7 @@ def reasons_of(workspace: Workspace, now: datetime | None = None) -> list[str]:
             reason += (
                 f"; the state of {held.checked_at[:16].replace('T', ' ')}, {ago(held.checked_at, now)} old, is used"
             )
-        elif not reason.endswith(NOT_THERE):
+        elif NOT_THERE not in reason:
             reason += f"; {'the rest of it' if workspace.files else 'nothing of it'} is used"
         said.append(reason)
     return said

@@ -7,13 +7,23 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
 
 from grid.database import default_root
 from grid.errors import UsageError
@@ -62,9 +72,26 @@ def watched(console: Console, quiet: bool = False) -> Iterator[Watcher]:
     if quiet or not console.is_terminal or os.environ.get("TERM") == "dumb" or "CI" in os.environ:
         yield Watcher(None, errors)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), _Bar(), _Bytes(), _Speed())
     with Progress(*columns, console=console, transient=True) as progress:
         yield Watcher(progress, progress.console)
+
+
+class _Bar(BarColumn):
+    """These three are for transfers only."""
+
+    def render(self, task: Task) -> Any:
+        return super().render(task) if task.fields["transfer"] else Text()
+
+
+class _Bytes(DownloadColumn):
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["transfer"] else Text()
+
+
+class _Speed(TransferSpeedColumn):
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["transfer"] else Text()
 
 
 class Watcher:
@@ -84,27 +111,27 @@ class Watcher:
             return
         if isinstance(event, FileProgress):
             parts = urlsplit(event.url)
-            self._show(f"{event.feed}  {parts.path.strip('/')[-50:]}", event.done, event.total)
+            self._show(f"{event.feed}  {parts.path.strip('/')[-50:]}", event.done, event.total, transfer=True)
         elif isinstance(event, FeedParsed):
-            self._show(f"{event.feed}  {event.advisories:,} advisories", None, None)
+            self._show(f"parse {event.feed}  {event.advisories:,} advisories")
         elif isinstance(event, FeedFetched):
             progress.console.print(f"{event.feed:10} {_OUTCOMES.get(event.outcome, event.outcome)}")
         elif isinstance(event, Stage):
-            self._show(event.name, None, None)
+            self._show(event.name)
 
     def moved(self, what: str) -> _Mover:
         """For pushes and pulls: a callback that shows how far a file is over."""
         return _Mover(self, what)
 
-    def _show(self, what: str, done: int | None, total: int | None) -> None:
+    def _show(self, what: str, done: int = 0, total: int | None = None, *, transfer: bool = False) -> None:
         progress = self._progress
         assert progress is not None
-        if self._task is None:
-            self._task = progress.add_task(what, total=total)
-        if what != self._what:
-            progress.reset(self._task, total=total, description=escape(what))
+        if self._task is None or what != self._what:  # a new line each, for a total cannot become unknown again
+            if self._task is not None:
+                progress.remove_task(self._task)
+            self._task = progress.add_task(escape(what), total=total, transfer=transfer)
             self._what = what
-        progress.update(self._task, completed=done or 0, total=total)
+        progress.update(self._task, completed=done)
 
 
 class _Mover:
