@@ -12,7 +12,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from grid.cli import EXIT_INCOMPLETE, EXIT_USAGE, fail
 from grid.database import default_root
@@ -36,9 +38,10 @@ class RayRunner:
 
     def __call__(self, parts: Sequence[Part], done: Done, progress: Progress) -> None:
         ray, started = join_ray(self._address, num_cpus=self._num_cpus)
+        running: dict[Any, Part] = {}
         try:
             task = ray.remote(try_part).options(num_cpus=1, max_retries=1)  # Ray itself retries where a worker dies
-            running = {task.remote(part): part for part in sorted(parts, key=lambda part: -part.bytes)}
+            running |= {task.remote(part): part for part in sorted(parts, key=lambda part: -part.bytes)}
             while running:
                 (ref, *_), _ = ray.wait(list(running), num_returns=1)
                 part = running.pop(ref)
@@ -47,6 +50,9 @@ class RayRunner:
                 except ray.exceptions.RayError:
                     done(part, "the worker that read it died more than once, most often for want of memory")
         finally:
+            for ref in running:
+                with suppress(Exception):
+                    ray.cancel(ref, force=True)
             if started:
                 ray.shutdown()
 

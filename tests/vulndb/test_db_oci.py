@@ -101,6 +101,17 @@ def test_what_is_pushed_is_an_artifact_that_skopeo_reads_and_comes_back_the_same
     assert pull(tmp_path / "other", docker_registry.access(), "team/advisories", digest).manifest == database.manifest
 
 
+def test_it_can_be_mirrored_with_skopeo(
+    docker_registry: Any, start_docker_registry: Callable[..., Any], database: Database, tmp_path: Path
+) -> None:
+    push(database, docker_registry.access(), "team/mirrored", "1")
+    other = start_docker_registry()
+    command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]
+    places = [f"docker://{registry.address}/team/mirrored:1" for registry in (docker_registry, other)]
+    subprocess.run([*command, *places], check=True, capture_output=True, timeout=60)
+    assert pull(tmp_path / "site", other.access(), "team/mirrored", "1").manifest == database.manifest
+
+
 def test_only_tables_that_differ_are_pulled(docker_registry: Any, database: Database, tmp_path: Path) -> None:
     push(database, docker_registry.access(), "team/some", "latest")
     pull(tmp_path / "site", docker_registry.access(), "team/some", "latest")
