@@ -122,7 +122,9 @@ def test_half_a_list_takes_nothing_away(publisher: Publisher, feed_server: Any, 
     assert not done.rebuilt and done.database == first.database and not done.warnings
 
 
-@pytest.mark.parametrize("bad", [b"", b"<html>", b"yesterday,PYSEC-1\n", b"2025-01-01T00:00:00Z\n", b"\xff\xfe,\n"])
+@pytest.mark.parametrize(
+    "bad", [b"", b"<html>", b"yesterday,PYSEC-1\n", b"2025-01-01T00:00:00Z\n", b"\xff\xfe,\n", b"x" * 3000]
+)
 def test_what_is_no_list_is_refused_and_the_zip_asked_for(
     publisher: Publisher, feed_server: Any, tmp_path: Path, bad: bytes
 ) -> None:

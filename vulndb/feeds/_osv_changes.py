@@ -33,7 +33,11 @@ RECORD = 8 * 1024
 """Bytes that a record counts for, its request included."""
 MOST = 5_000
 """Records in ``changes.jsonl``; beyond it the zip is fetched."""
-MAX_LIST = 512 * MIB
+MAX_LIST = 128 * MIB
+_LINE = 1024
+_MAX_RECORDS = 5_000_000
+_MAX_TOTAL = 64 * 1024 * MIB
+"""Uncompressed bytes of a zip that are looked at."""
 MAX_RECORD = 32 * MIB
 _SLACK = 1.0
 """Seconds: the list rounds."""
@@ -107,7 +111,7 @@ def check_list(path: Path) -> None:
 
 def _listed(path: Path) -> Iterator[tuple[str, float]]:
     with path.open("rb") as lines:
-        for line in lines:
+        while line := lines.readline(_LINE):
             date, comma, name = line.decode("utf-8", "replace").strip().partition(",")
             moment = timestamp(date)
             if not comma or not name or moment is None:
@@ -267,7 +271,11 @@ def _index(workspace: Workspace, url: str) -> dict[str, float]:
             return {str(name): float("-inf") if at is None else at for name, at in raw["records"].items()}
     found: dict[str, float] = {}
     with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as zipped:
-        for info in zipped.infolist():
+        total = 0
+        for number, info in enumerate(zipped.infolist()):
+            total += info.file_size
+            if number >= _MAX_RECORDS or total > _MAX_TOTAL:
+                break
             if info.filename.endswith(".json") and info.file_size <= MAX_RECORD:
                 with suppress(zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError):
                     record = orjson.loads(zipped.read(info))
