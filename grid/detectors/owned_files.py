@@ -107,7 +107,7 @@ def _matcher(records: Wants) -> Callable[[str], bool]:
 def _sieve(records: Wants) -> Callable[[memoryview], bytes]:
     """What keeps those lines of a list of paths that may be records, each once: reading all of them is what costs."""
     tails = {part.rpartition("/")[2].encode() for part in (*records.suffixes, *records.paths)}
-    tails |= {name.encode() for name in records.names}
+    names = {name.encode() + end for name in records.names for end in (b"", b"\r")}
     marks = {_folder(glob).encode() for glob in records.globs}
     everything = records.every or b"" in tails or b"" in marks
     if records.executables:
@@ -119,7 +119,7 @@ def _sieve(records: Wants) -> Callable[[memoryview], bytes]:
         if everything:
             return whole
         lines = whole.split(b"\n")
-        kept = [line for line in lines if line.endswith(all_tails)]
+        kept = [line for line in lines if line[line.rfind(b"/") + 1 :] in names or line.endswith(all_tails)]
         for mark in sorted(marks):
             if mark in whole:
                 kept += [line for line in lines if mark in line]

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 LOGIC = 1
 """Raise it when the same rules would read other packages."""
 RULE_FILES = ("languages.toml", "servers.toml", "tools.toml", "go.toml")
-TEXT_NAMES = frozenset({"elixir", "composer", "composer.phar", "wp", "wp-cli.phar", "release", "application.ini"})
-"""Base names of the rules with ``text``, stated here so that nobody has to load the rules to know what they want."""
-
 MAX_TEXT = 16 << 20
 """Bytes of a text (a PHP archive is the largest) that is looked at."""
 _BEFORE, _AFTER = 512, 128
@@ -42,6 +39,7 @@ _MAX_TRIES = 200
 """Of one expression in one file."""
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+~_-]{0,63}")
+_WILD = re.compile(r"[*?]|\[[^\]]+\]")
 _NAMED_GROUP = re.compile(r"\(\?P<[a-z]+>")
 _IN_NAME = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _MAJOR = re.compile(r"/v[0-9]+$")
@@ -127,7 +125,7 @@ class Programs:
         numbers: dict[str, int] = {}
         for place, program in enumerate(self.programs):
             for name in program.names:
-                if re.search(r"[*?\[]", name):
+                if _WILD.search(name):
                     self.globs.append((re.compile(translate(name)), place))
                 else:
                     self.by_name.setdefault(name, []).append(place)
@@ -153,7 +151,18 @@ class Programs:
 
 @lru_cache(maxsize=1)
 def programs() -> Programs:
-    """The rules of the folder ``programs``; raises RuleInvalid."""
+    """The rules, compiled; raises RuleInvalid."""
+    return Programs(rules())
+
+
+def names() -> frozenset[str]:
+    """Base names that rules state without a wildcard."""
+    return frozenset(name for rule in rules() for name in rule.names if not _WILD.search(name))
+
+
+@lru_cache(maxsize=1)
+def rules() -> tuple[Program, ...]:
+    """The rules of the folder ``programs``, as they stand there; raises RuleInvalid."""
     out: list[Program] = []
     for file in RULE_FILES:
         for rule in tomllib.loads(_rule_file(file).decode())["program"]:
@@ -164,7 +173,7 @@ def programs() -> Programs:
                 out.append(Program(**values))
             except TypeError as error:
                 raise RuleInvalid(f"{file}: program {rule.get('id')}: {error}") from None
-    return Programs(tuple(out))
+    return tuple(out)
 
 
 def fingerprint() -> int:
@@ -181,12 +190,12 @@ def _rule_file(name: str) -> bytes:
 
 def found(name: str, data: memoryview, places: Sequence[int]) -> Iterator[Package | Note]:
     """The programs among ``places`` (see ``Programs.of_name``) that a file of this base name is."""
-    rules = programs()
-    hits, cut = _hits(tuple(sorted({n for place in places for n in rules.expressions_of[place]})), data)
+    known = programs()
+    hits, cut = _hits(tuple(sorted({n for place in places for n in known.expressions_of[place]})), data)
     seen: set[tuple[str, str]] = set()
     for place in places:
-        program = rules.programs[place]
-        version = _version(rules, place, name, data, hits)
+        program = known.programs[place]
+        version = _version(known, place, name, data, hits)
         if not version or (program.name, version) in seen:
             continue
         if any(re.search(word.encode(), data) for word in program.unless):
@@ -217,19 +226,19 @@ def go_cpes(module: str, version: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _bitnami_names() -> dict[str, str]:
-    return {program.name: program.bitnami for program in programs().programs if program.bitnami}
+    return {program.name: program.bitnami for program in rules() if program.bitnami}
 
 
 @lru_cache(maxsize=1)
 def _go_modules() -> dict[str, Program]:
-    return {program.go: program for program in programs().programs if program.go}
+    return {program.go: program for program in rules() if program.go}
 
 
-def _version(rules: Programs, place: int, name: str, data: memoryview, hits: Hits) -> str:
-    program = rules.programs[place]
+def _version(known: Programs, place: int, name: str, data: memoryview, hits: Hits) -> str:
+    program = known.programs[place]
     stated = _IN_NAME.search(name) if program.agree else None
-    for number in rules.expressions_of[place]:
-        for match in _matches(rules.expressions[number], number, data, hits):
+    for number in known.expressions_of[place]:
+        for match in _matches(known.expressions[number], number, data, hits):
             groups = {key: (value or b"").decode("latin-1") for key, value in match.groupdict().items()}
             version = program.version.format(**groups)
             if not _VERSION.fullmatch(version):

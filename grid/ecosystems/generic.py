@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grid.ecosystems import Ecosystem, _binary, _go, language
-from grid.ecosystems._programs import MAX_TEXT, TEXT_NAMES, canonical, fingerprint, found, programs
+from grid.ecosystems._programs import MAX_TEXT, canonical, fingerprint, found, names, programs
 from grid.keys.bitnami import key
 from grid.model import Limits, Note, Package, Wants
 
@@ -38,7 +38,7 @@ ECOSYSTEM = Ecosystem(
     key=key,
     namespace=language("Bitnami"),
     osv=(),
-    wants=Wants(executables=True, names=TEXT_NAMES, max_bytes=_binary.MAX_BYTES, head=True),
+    wants=Wants(executables=True, names=names(), max_bytes=_binary.MAX_BYTES, head=True),
     read=read,
     canonical=canonical,
     views=True,

@@ -11,11 +11,11 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="golang",
-    version=3,
+    version=4,
     key=key,
     namespace=language("Go"),
     osv=("Go",),
-    wants=Wants(executables=True, suffixes=(".exe",), max_bytes=MAX_BYTES),
+    wants=Wants(executables=True, suffixes=(".exe",), max_bytes=MAX_BYTES, head=True),
     read=read,
     views=True,
     declares=others.GO_WANTS,

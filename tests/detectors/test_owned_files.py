@@ -55,7 +55,7 @@ def test_lists_elsewhere_and_other_files_of_dpkg_are_not_asked_for() -> None:
 
 def test_files_where_programs_lie_are_kept_for_those_that_state_what_they_were_built_of() -> None:
     programs = [
-        "bin/bash", "usr/bin/docker", "usr/local/sbin/agent", "usr/libexec/podman/netavark", "opt/cni/bin/bridge",
+        "bin/cat", "usr/bin/docker", "usr/local/sbin/agent", "usr/libexec/podman/netavark", "opt/cni/bin/bridge",
         "usr/libexec/docker/cli-plugins/docker-compose", "usr/lib/go-1.19/pkg/tool/linux_amd64/link",
         "usr/lib/cni/host",
         "usr/lib/librsvg-2.so.2.50", "opt/agent/embedded/bin/agent",
@@ -69,6 +69,14 @@ def test_files_where_programs_lie_are_kept_for_those_that_state_what_they_were_b
     readers = OwnedFiles(tuple(replace(e, wants=replace(e.wants, executables=False)) for e in ALL))
     assert rows_of({"var/lib/dpkg/info/many.list": listed}, readers) == []
     assert readers.version != DETECTOR.version
+
+
+def test_programs_known_by_name_are_kept_wherever_they_lie() -> None:
+    programs = ["usr/lib/git-core/git", "usr/lib64/perl5/CORE/libperl.so", "usr/lib/chromium/chromium"]
+    listed = "".join(f"/{path}\n" for path in [*programs, "usr/lib/git-core/git-add"]).encode()
+    for end in (b"\n", b"\r\n"):
+        found = rows_of({"var/lib/dpkg/info/many.list": listed.replace(b"\n", end)})
+        assert [row["path"] for row in found] == programs
 
 
 def test_lines_that_can_be_no_record_never_reach_the_reader() -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,6 @@ def test_a_rule_finds_its_examples_and_nothing_else(rule: str) -> None:
 def test_the_rules_are_many_and_well_formed() -> None:
     assert len(RULES) == len(programs().programs), "an id stands twice"
     assert len({program.name for program in RULES.values()}) >= 120
-    texts = {name for program in RULES.values() if program.text for name in program.names}
-    assert texts == _programs.TEXT_NAMES, "TEXT_NAMES is what the rules with text name"
     for program in RULES.values():
         assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", program.id)
         assert program.names and (program.patterns or program.go)
@@ -135,6 +134,35 @@ def test_no_content_makes_it_fail(rule: str, noise: bytes, cut: int, magic: bool
     for fact in generic.read(f"x/{name}", body, Limits()):
         assert isinstance(fact, Package)
         assert PackageURL.from_string(fact.purl).version == fact.version
+
+
+def test_without_hyperscan_programs_are_found_all_the_same() -> None:
+    script = (
+        "import sys; sys.modules['hyperscan'] = None\n"
+        "from grid.ecosystems.generic import ECOSYSTEM; from grid.model import Limits\n"
+        "print([p.version for p in ECOSYSTEM.read('bin/bash', sys.stdin.buffer.read(), Limits())])\n"
+    )
+    body, version = RULES["bash"].samples()[0]
+    done = subprocess.run([sys.executable, "-c", script], input=body, capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().strip() == f"['{version}']"
+
+
+@pytest.mark.data
+def test_the_official_images_of_busybox_tell_their_version(shared_images: Path) -> None:
+    for libc in ("glibc", "musl", "uclibc"):
+        with tarfile.open(shared_images / f"busybox-latest-{libc}-amd64.oci.tar") as image:
+            largest = max(image.getmembers(), key=lambda member: member.size)
+            layer = image.extractfile(largest)
+            assert layer is not None
+            with tarfile.open(fileobj=layer) as files:
+                found = [
+                    (member.name, package.name)
+                    for member in files
+                    if member.isfile() and (content := files.extractfile(member)) is not None
+                    for package in ECOSYSTEM.read(member.name, content.read(), Limits())
+                    if isinstance(package, Package)
+                ]
+        assert found == [("bin/[", "busybox")], libc
 
 
 INSTALLED = {

@@ -31,7 +31,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     app = LayerBuilder()
     for path in ("usr", "usr/local", "usr/local/bin"):
         app.dir(path)
-    app.file("usr/local/bin/node", NODE, mode=0o755).file("usr/local/bin/bash", BASH, mode=0o644)
+    app.file("usr/local/bin/node", NODE, mode=0o755)
     root = Path(tmp_path_factory.mktemp("unmanaged"))
     write_layout(root / "layout", {"app:1": ImageBuilder(base, app)})
     lake = Lake.open(root / "lake", create=True)
