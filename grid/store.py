@@ -182,8 +182,12 @@ class Lake:
         with _reported(self.location):
             if any(i.type != pafs.FileType.File for i in self.fs.get_file_info([views, mark])):
                 return None
-            with self.fs.open_input_file(mark) as file:
-                return bytes(file.read()).decode("ascii", "replace")
+        return self.get(VIEWS_MARK).decode("ascii", "replace")
+
+    def get(self, name: str) -> bytes:
+        """A file in the lake's root."""
+        with _reported(self.location), self.fs.open_input_file(posixpath.join(self.root, name)) as file:
+            return bytes(file.read())
 
     def put(self, name: str, content: bytes) -> None:
         """Publish a file in the lake's root atomically (``scangrid.duckdb``)."""

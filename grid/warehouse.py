@@ -52,15 +52,27 @@ class View:
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection in memory with every view of the lake. Close it; one connection per thread."""
-    con = memory(_config(lake))
-    _create(con, lake)
-    return con
+    """A DuckDB connection with every view of the lake. Close it; one connection per thread.
+
+    Views that are published already are not bound again: that takes longer than most questions.
+    """
+    statements = _statements(lake)
+    if lake.published_views() != _mark(statements):
+        con = memory(_config(lake))
+        _create(con, statements)
+        return con
+    with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:  # a copy, for the lake's file may be replaced
+        copy = Path(folder, VIEWS)
+        copy.write_bytes(lake.get(VIEWS))
+        return _settled(duckdb.connect(str(copy), read_only=True, config=_config(lake)))
 
 
 def memory(config: dict[str, str | bool | int | float | list[str]] | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection of our own, without any lake. Close it; one connection per thread."""
-    con = duckdb.connect(config=config or {})
+    return _settled(duckdb.connect(config=config or {}))
+
+
+def _settled(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     con.execute(
         f"SET temp_directory = {_quoted(str(Path(tempfile.gettempdir(), 'scangrid-duckdb')))}"
@@ -73,19 +85,23 @@ def publish(lake: Lake) -> None:
 
     The lake's place is written into it, so publish again after moving the lake (every command does).
     """
-    statements = repr(sorted(_statements(lake).items()))
-    mark = hashlib.sha256(f"{duckdb.__version__}\n{statements}".encode()).hexdigest()
+    statements = _statements(lake)
+    mark = _mark(statements)
     if lake.published_views() == mark:
         return
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
         path = Path(folder, VIEWS)
         con = duckdb.connect(str(path), config=_config(lake))
         try:
-            _create(con, lake)
+            _create(con, statements)
         finally:
             con.close()
         lake.put(VIEWS, path.read_bytes())
         lake.put(VIEWS_MARK, mark.encode())
+
+
+def _mark(statements: dict[str, str]) -> str:
+    return hashlib.sha256(f"{duckdb.__version__}\n{sorted(statements.items())!r}".encode()).hexdigest()
 
 
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -127,9 +143,9 @@ def _config(lake: Lake) -> dict[str, str | bool | int | float | list[str]]:
     return {"autoinstall_known_extensions": network, "autoload_known_extensions": network}
 
 
-def _create(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def _create(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> None:
     con.execute("CREATE SCHEMA IF NOT EXISTS parts")
-    for name, sql in _statements(lake).items():
+    for name, sql in statements.items():
         try:
             con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
         except duckdb.Error as error:

@@ -82,6 +82,7 @@ def scan(
         lockfiles=lockfiles,
     )
     store = open_lake(lake, create=True)
+    publish(store)  # first, for matching and the result ask the views, too
     database = find_database() if "packages" in estate.detectors else None
     with watching(quiet) as emit:
         done = sweep(estate, store, LocalExecutor(), database=database, emit=emit, kind="scan", targets=targets)

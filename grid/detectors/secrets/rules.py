@@ -145,14 +145,14 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule ready for use."""
+    """A rule ready for use. Its expressions are compiled when they are first asked for: most never are in a scan."""
 
     spec: RuleSpec
     file: str
-    confirm: re.Pattern[bytes]
+    confirming: str
     nominate: str
     """"" for a rule that goes by path."""
-    stop: tuple[re.Pattern[bytes], ...]
+    stopping: tuple[str, ...]
     check: Callable[[bytes], bool]
     paths: re.Pattern[str] | None
     not_paths: re.Pattern[str] | None
@@ -162,6 +162,27 @@ class Rule:
     @property
     def id(self) -> str:
         return self.spec.id
+
+    @property
+    def confirm(self) -> re.Pattern[bytes]:
+        return _regex(self.confirming, self.where)
+
+    @property
+    def stop(self) -> tuple[re.Pattern[bytes], ...]:
+        return tuple(_regex(stop, self.where) for stop in self.stopping)
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}: rule {self.spec.id}"
+
+    def checked(self) -> None:
+        """Raises RuleInvalid if an expression cannot be compiled, or lacks what it must have."""
+        for part in (self.spec.value, self.spec.pattern, self.spec.nominate, *self.spec.names):
+            _regex(part or "", self.where)  # alone, so that no mistake is healed by what is put around it
+        if "secret" not in self.confirm.groupindex:
+            raise RuleInvalid(f"{self.where}: pattern: has no group named secret")
+        for stop in self.stopping:
+            _regex(stop, self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +217,10 @@ def digest(sources: Iterable[Source]) -> str:
 
 @lru_cache(maxsize=4)
 def load_rules(sources: tuple[Source, ...]) -> RuleSet:
-    """Parse, check and compile; raises RuleInvalid naming the file, and the rule where there is one."""
+    """Parse and check; raises RuleInvalid naming the file, and the rule where there is one.
+
+    The expressions of the rules that come with scangrid are checked by its tests, not again in every process.
+    """
     noise = Noise()
     specs: list[tuple[str, RuleSpec]] = []
     for name, text in sources:
@@ -210,7 +234,11 @@ def load_rules(sources: tuple[Source, ...]) -> RuleSet:
         if spec.id in seen:
             raise RuleInvalid(f"{name}: rule {spec.id}: already defined in {seen[spec.id]}")
         seen[spec.id] = name
-    rules = tuple(_compiled(name, spec, noise) for name, spec in specs)
+    rules = tuple(_rule(name, spec, noise) for name, spec in specs)
+    ours = {name for name, _ in set(builtin_sources()).intersection(sources)}
+    for rule in rules:
+        if rule.file not in ours:
+            rule.checked()
     rules = tuple(sorted(rules, key=lambda rule: rule.spec.by_path))
     named = "|".join(f"(?:{path})" for rule in rules if rule.spec.by_path for path in rule.spec.paths)
     count = sum(not rule.spec.by_path for rule in rules)
@@ -259,7 +287,7 @@ def _place(data: Any, loc: Sequence[int | str]) -> str:
     return "".join(f"{part}: " for part in parts)
 
 
-def _compiled(name: str, spec: RuleSpec, noise: Noise) -> Rule:
+def _rule(name: str, spec: RuleSpec, noise: Noise) -> Rule:
     stops = list(spec.stop)
     if spec.placeholders:
         stops += noise.placeholders
@@ -269,17 +297,12 @@ def _compiled(name: str, spec: RuleSpec, noise: Noise) -> Rule:
     nominate = "" if spec.by_path else spec.nominating()
     if _LOCAL.search(_PLAIN.sub("", nominate)):
         raise RuleInvalid(f"{where}: nominate: {nominate!r} has an anchor, a look-around or a back reference")
-    for part in (spec.value, spec.pattern, spec.nominate, *spec.names):
-        _regex(part or "", where)  # alone, so that no mistake is healed by what is put around it
-    confirm = _regex(spec.confirming(), where)
-    if "secret" not in confirm.groupindex:
-        raise RuleInvalid(f"{where}: pattern: has no group named secret")
     return Rule(
         spec=spec,
         file=name,
-        confirm=confirm,
+        confirming=spec.confirming(),
         nominate=nominate,
-        stop=tuple(_regex(stop, where) for stop in stops),
+        stopping=tuple(stops),
         check=CHECKS[spec.check],
         paths=_paths(spec.paths, where),
         not_paths=_paths(spec.not_paths, where),
