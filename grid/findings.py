@@ -89,7 +89,9 @@ def batches(
 
 def _widened(outcome: pa.RecordBatch, facts: pa.Table) -> pa.RecordBatch:
     place, fixed = outcome["place"], outcome["fixed_version"]
+    paid = _picked(facts["subscriber_fix"], place)
     columns = {
+        "subscriber_fix": pc.if_else(pc.is_valid(fixed), pa.scalar(None, paid.type), paid),
         "package_id": outcome["package_id"],
         "fixed_version": fixed,
         "state": pc.if_else(pc.is_valid(fixed), "fixed", _picked(facts["unfixed_state"], place)),
@@ -283,12 +285,13 @@ told AS (
         list(DISTINCT advisory_id ORDER BY advisory_id) AS advisories,
         min_by(c.state, (rank, coalesce(vagueness, 6), c.state)) AS state,
         min_by(introduced, (rank, advisory_id, lo)) FILTER (introduced IS NOT NULL) AS introduced,
+        min_by(subscriber_fix, (rank, advisory_id)) FILTER (subscriber_fix IS NOT NULL) AS subscriber_fix,
         min_by({'label': severity, 'source': source}, (rank, grade, source)) FILTER (grade IS NOT NULL) AS rated
     FROM case_records c LEFT JOIN labels l ON l.label = c.severity LEFT JOIN words w ON w.state = c.state
     GROUP BY ALL
 ),
 decided AS (
-    SELECT t.case_id, t.advisories, t.introduced, p.*,
+    SELECT t.case_id, t.advisories, t.introduced, t.subscriber_fix, p.*,
         CASE WHEN t.state = 'fixed' THEN 'affected' ELSE t.state END AS unfixed_state,
         CASE WHEN t.rated.source = 'osv' AND p.system THEN p.family ELSE t.rated.source END AS package_source,
         t.rated.label AS package_label,

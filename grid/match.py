@@ -20,6 +20,10 @@ A row may speak of some builds only. Where any row of a name or namespace does, 
 * ``cpes``: of these products. A package is of the products that its image's repositories belong to (``channel``), or
   of those that every installation of the distribution has, where the image does not say.
 
+Where an image has a distribution's paid support (``Ecosystem.extended``: Ubuntu Pro), the advisories of that are asked
+second: a problem that the distribution calls open, or fixes above the version, and that they speak of is a hit only
+if they say so, too, and has their fix.
+
 A package of another publisher (``Ecosystem.foreign``) is judged by no advisory of the distribution's. A distribution
 that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, for each
 package and problem that its own advisories are silent about.
@@ -78,7 +82,8 @@ class Hits:
     problems: pa.Table
     """(problem_id, namespace, channel, name, vuln_id, system): what was hit; system is true in an OS namespace."""
     rows: pa.Table
-    """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity):
+    """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity,
+    subscriber_fix):
     every database row of those problems, matched or not, but for ``not_affected`` ones. ``version`` is null for
     a range and set for an entry of an exact list; ``fixed_key`` is the key of ``fixed``."""
     matched: pa.Table
@@ -163,6 +168,7 @@ def _joined(
         work.register("canonical", _canonical_names(_table(work, _NAMES)))
         files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories")}
         work.register("gates", _gates(work, database))
+        work.register("extensions", _extensions(_table(work, _CHANNELS), _table(work, _GATED)))
         work.execute(_LISTED, {name: files[name] for name in ("ranges", "exact")})
         work.execute(_TARGETS)
         work.register("versions", _version_keys(_table(work, _VERSIONS)))
@@ -235,6 +241,18 @@ def _gates(work: duckdb.DuckDBPyConnection, database: Database) -> pa.Table:
             gates.append({"namespace": namespace, "channel": row["channel"], "allowed": allowed})
     schema = [("namespace", pa.string()), ("channel", pa.string()), ("allowed", pa.list_(pa.string()))]
     return pa.Table.from_pylist(gates, pa.schema(schema))
+
+
+def _extensions(channels: pa.Table, gated: pa.Table) -> pa.Table:
+    """(namespace, channel, extended): whose advisories are asked second for packages of a channel."""
+    named = {row["namespace"]: row["ecosystem"] for row in gated.to_pylist()}
+    found = []
+    for row in channels.to_pylist():
+        known = ecosystems.BY_NAME[named[row["namespace"]]]
+        more = known.extended(row["namespace"], frozenset(row["repositories"] or ()))
+        if more is not None:
+            found.append({"namespace": row["namespace"], "channel": row["channel"], "extended": more})
+    return pa.Table.from_pylist(found, pa.schema([(n, pa.string()) for n in ("namespace", "channel", "extended")]))
 
 
 def _canonical_names(names: pa.Table) -> pa.Table:
@@ -404,29 +422,35 @@ WITH names AS (
 ),
 spoken AS (
     SELECT namespace, name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected,
-        state, severity, vuln_id, arches, module, flavour, cpes
+        state, severity, vuln_id, arches, module, flavour, cpes, subscriber_fix
     FROM read_parquet($ranges)
     UNION ALL
     SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id,
-        NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL
     FROM read_parquet($exact)
 ),
 fitting AS (
     SELECT n.name_id, n.ecosystem, n.system, n.namespace AS own_namespace, n.name AS own_name, false AS borrowed,
-        g.allowed, n.arch, n.module AS own_module, n.modular, n.flavour AS own_flavour, s.*
+        false AS second, g.allowed, n.arch, n.module AS own_module, n.modular, n.flavour AS own_flavour, s.*
     FROM spoken s JOIN names n USING (namespace, name)
     LEFT JOIN gates g ON g.namespace = n.namespace AND g.channel IS NOT DISTINCT FROM n.channel
     UNION ALL
-    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, true, g.allowed,
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, true, false, g.allowed,
         n.arch, n.module, n.modular, n.flavour, s.*
     FROM spoken s JOIN names n ON s.namespace = n.lender AND s.name = n.binary_name
     LEFT JOIN gates g ON g.namespace = n.lender AND g.channel IS NULL
     WHERE s.fixed IS NULL AND s.state NOT IN ('fixed', 'not_affected')
+    UNION ALL
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, false, true, NULL,
+        n.arch, n.module, n.modular, n.flavour, s.*
+    FROM extensions e JOIN names n ON n.namespace = e.namespace AND n.channel IS NOT DISTINCT FROM e.channel
+    JOIN spoken s ON s.namespace = e.extended AND s.name = n.name
 ),
 wanted AS (
-    SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, advisory_id, source, lo,
-        hi, version, introduced, CASE WHEN own_module = '?' THEN NULL ELSE fixed END AS fixed, last_affected,
-        CASE WHEN own_module = '?' AND state <> 'not_affected' THEN 'unknown' ELSE state END AS state, severity, vuln_id
+    SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, second, advisory_id,
+        source, lo, hi, version, introduced, CASE WHEN own_module = '?' THEN NULL ELSE fixed END AS fixed,
+        last_affected, CASE WHEN own_module = '?' AND state <> 'not_affected' THEN 'unknown' ELSE state END AS state,
+        severity, vuln_id, subscriber_fix
     FROM fitting s
     WHERE (s.arches IS NULL OR s.arch = '' OR list_contains(s.arches, s.arch) OR list_contains(s.arches, 'noarch'))
         AND (NOT s.modular OR coalesce(s.module, '') = s.own_module
@@ -458,30 +482,37 @@ JOIN (SELECT name_id, channel FROM named) USING (name_id)
 _NUMBERED = """
 CREATE TEMP TABLE rows AS
 SELECT row_number() OVER () AS row_id, p.problem_id, b.name_id, b.ecosystem, b.advisory_id, b.source, b.lo, b.hi,
-    b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity
-FROM bare_rows b JOIN problems p USING (name_id, vuln_id, system)
+    b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity, b.subscriber_fix, b.second
+FROM bare_rows b JOIN problems p USING (name_id, vuln_id, system);
+CREATE TEMP TABLE asked_twice AS SELECT DISTINCT problem_id FROM rows WHERE second
 """
 
 _MATCHED = """
 CREATE TEMP TABLE matched AS
-SELECT t.target_id, r.row_id, r.problem_id, r.state
+SELECT t.target_id, r.row_id, r.problem_id, r.state, r.second
 FROM targets t JOIN rows r USING (name_id, ecosystem)
 WHERE r.version IS NULL AND r.lo <= t.key AND (r.hi IS NULL OR t.key < r.hi)
 UNION ALL
-SELECT t.target_id, r.row_id, r.problem_id, r.state
+SELECT t.target_id, r.row_id, r.problem_id, r.state, r.second
 FROM targets t JOIN rows r USING (name_id, ecosystem, version)
 """
 
 _DECIDE = """
 CREATE TEMP TABLE denied AS
-SELECT DISTINCT target_id, problem_id FROM matched WHERE state = 'not_affected';
+SELECT DISTINCT target_id, problem_id FROM matched WHERE state = 'not_affected'
+UNION
+SELECT target_id, problem_id FROM matched SEMI JOIN asked_twice USING (problem_id)
+GROUP BY ALL HAVING NOT (bool_or(second) AND bool_or(NOT second));
 CREATE TEMP TABLE hit AS
-SELECT target_id, problem_id, row_id FROM matched ANTI JOIN denied USING (target_id, problem_id)
+SELECT m.target_id, m.problem_id, m.row_id FROM matched m ANTI JOIN denied USING (target_id, problem_id)
+LEFT JOIN asked_twice a USING (problem_id) WHERE a.problem_id IS NULL OR m.second
 """
 
 _HIT_ROWS = """
 CREATE TEMP TABLE hit_rows AS
-SELECT * FROM rows SEMI JOIN (SELECT DISTINCT problem_id FROM hit) USING (problem_id) WHERE state <> 'not_affected'
+SELECT r.* FROM rows r SEMI JOIN (SELECT DISTINCT problem_id FROM hit) USING (problem_id)
+LEFT JOIN asked_twice a USING (problem_id)
+WHERE r.state <> 'not_affected' AND (a.problem_id IS NULL OR r.second)
 """
 
 _FIXED_TEXTS = """
@@ -496,7 +527,7 @@ SELECT r.row_id, r.problem_id, r.advisory_id, r.source, r.lo, r.hi, r.version, r
         WHEN r.version IS NULL AND r.last_affected IS NULL THEN r.hi
         ELSE f.key
     END AS fixed_key,
-    r.state, r.severity
+    r.state, r.severity, r.subscriber_fix
 FROM hit_rows r LEFT JOIN fixed_texts f ON f.ecosystem = r.ecosystem AND f.version = r.fixed
 """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 LAKE_SCHEMA_VERSION = 1
-DATABASE_SCHEMA_VERSION = 3
+DATABASE_SCHEMA_VERSION = 4
 
 TEXT = pa.string()
 LABEL = pa.string()
@@ -548,6 +548,12 @@ FINDINGS = Table(
         Column(
             "fixed_version", TEXT, "the smallest version that clears the matched ranges; null if none is known", True
         ),
+        Column(
+            "subscriber_fix",
+            TEXT,
+            "where there is no fix for everyone: the version that fixes it for subscribers of longer support (Ubuntu Pro)",
+            True,
+        ),
         Column("introduced", TEXT, "start of the range that matched, as the advisory writes it", True),
         Column("severity", LABEL, "`critical`, `high`, `medium`, `low`, `negligible` or `unknown`"),
         Column("severity_source", LABEL, "who rated it: the distribution, `ghsa`, `nvd`, `cvss` …", True),
@@ -636,6 +642,12 @@ RANGES = Table(
             "cpes",
             TEXTS,
             "the row is about packages from repositories of these products (Red Hat), as CPE 2.2 URIs; null for all",
+            True,
+        ),
+        Column(
+            "subscriber_fix",
+            TEXT,
+            "a version that fixes it for subscribers of longer support only (Ubuntu Pro), as written; else null",
             True,
         ),
     ),

@@ -57,6 +57,8 @@ class Affected:
     """The rpm module, ``name:stream``, whose builds it speaks of."""
     flavour: str | None = None
     """``ksplice`` or ``fips``: it speaks of these builds only."""
+    subscriber_fix: str | None = None
+    """The version that fixes it for those who pay for longer support (Ubuntu Pro); others have no fix."""
     cpes: tuple[str, ...] = ()
     """The products, as CPE 2.2 URIs, from whose repositories the packages are; () for all."""
 

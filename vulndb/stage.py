@@ -241,7 +241,7 @@ class Stage:
         self._put(
             "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
             span.last_affected, _state(affected, fixed), affected.severity, list(affected.arches) or None,
-            affected.module, affected.flavour, list(affected.cpes) or None,
+            affected.module, affected.flavour, list(affected.cpes) or None, affected.subscriber_fix,
         )  # fmt: skip
 
     def _exact(

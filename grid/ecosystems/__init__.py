@@ -44,6 +44,11 @@ def nothing(path: str, content: bytes, limits: Limits) -> Iterator[Package | Not
     return iter(())
 
 
+def nothing_more(namespace: str, services: frozenset[str]) -> str | None:
+    """``Ecosystem.extended`` of a distribution without paid support of its own."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
     """Reader, version scheme and namespace: three axes, so each may be shared by reference.
@@ -89,6 +94,9 @@ class Ecosystem:
     """Reads one of those: the packages that it asks for, whether they are installed or not."""
     declared_version: int = 1
     """Raise it when ``declared`` changes what it yields: only lock files are read again."""
+    extended: Callable[[str, frozenset[str]], str | None] = nothing_more
+    """``extended(namespace, services)``: whose advisories go on where the distribution's own end, for an image with
+    these services: what they call fixed is, and what they are silent about is as the distribution says."""
     purl_type: str = ""
     """Where it differs from ``name``."""
     unmanaged: bool = False

@@ -166,6 +166,17 @@ def namespace(distro: Distro) -> str | None:
     return None
 
 
+PRO_SERVICES = frozenset({"esm-infra", "esm-apps"})
+"""Services of Ubuntu Pro with fixes of their own. Advisories do not say which of the two has one: either counts."""
+
+
+def extended(namespace: str, services: frozenset[str]) -> str | None:
+    """``Ubuntu:Pro:16.04:LTS`` for an Ubuntu that is attached to Ubuntu Pro with longer support."""
+    if namespace.startswith("Ubuntu:") and services & PRO_SERVICES:
+        return f"Ubuntu:Pro:{namespace.removeprefix('Ubuntu:')}"
+    return None
+
+
 ECOSYSTEM = Ecosystem(
     name="deb",
     version=2,
@@ -178,5 +189,6 @@ ECOSYSTEM = Ecosystem(
     owns=Wants(paths=frozenset({MANIFEST}), globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
     owned=owned,
     owned_lines=True,
+    extended=extended,
     foreign=_vendors.deb,
 )

@@ -20,6 +20,7 @@ from grid import findings, match
 from grid.ecosystems import for_osv
 from vulndb.build import build, locked
 from vulndb.feed import Advisory, Affected, Range, Rating, Record
+from vulndb.feeds import osv
 
 LOW = "CVSS:3.1/AV:L/AC:L/PR:L/UI:R/S:U/C:N/I:N/A:L"
 MEDIUM = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"  # 5.3
@@ -166,6 +167,31 @@ APPS = (
 )  # fmt: skip
 
 
+def ubuntu(problem: str, *entries: tuple[str, str, str | None]) -> tuple[str, bool, Record]:
+    """Ubuntu's own form: (ecosystem, package, fixed version)."""
+    affected = [
+        {
+            "package": {"ecosystem": ecosystem, "name": name},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, *([{"fixed": fixed}] if fixed else [])]}],
+        }
+        for ecosystem, name, fixed in entries
+    ]
+    record = osv.advisory({"id": f"UBUNTU-{problem}", "upstream": [problem], "affected": affected})
+    assert isinstance(record, Advisory)
+    return "osv", False, record
+
+
+XENIAL_FIX, FOCAL_FIX, SSH_FIX = "1.12.0-1~ubuntu16.04.3+esm1", "1.18.0-1ubuntu0.1", "1:8.2p1-4ubuntu0.13+esm1"
+PRO = (
+    ubuntu(
+        "CVE-2021-3782", ("Ubuntu:Pro:16.04:LTS", "wayland", XENIAL_FIX), ("Ubuntu:20.04:LTS", "wayland", FOCAL_FIX)
+    ),
+    ubuntu("CVE-2025-61985", ("Ubuntu:20.04:LTS", "openssh", None), ("Ubuntu:Pro:20.04:LTS", "openssh", SSH_FIX)),
+    ubuntu("CVE-2031-0002", ("Ubuntu:20.04:LTS", "twice", "1.1"), ("Ubuntu:Pro:20.04:LTS", "twice", "1.2+esm1")),
+)
+ATTACHED = {"repositories": ["esm-infra"]}
+
+
 def rpm(arch: str = "x86_64", **more: Any) -> dict[str, Any]:
     return {"arch": arch, **more}
 
@@ -195,6 +221,27 @@ CASES = [
          BIONIC),
     Case("trivy ubuntu-1804", "Ubuntu:18.04:LTS", "libss2", "1.44.1-1ubuntu1.1", only(
         ("CVE-2019-5094", "1.44.1-1ubuntu1.2", "medium")), BIONIC, "e2fsprogs"),
+    # Grype's Ubuntu Pro: the base release first, then what Pro says
+    Case("grype esm, attached", "Ubuntu:16.04:LTS", "wayland", "1.11.0-2", only(
+        ("CVE-2021-3782", XENIAL_FIX, "unknown")), PRO, None, ATTACHED),
+    Case("grype esm, by source", "Ubuntu:16.04:LTS", "libwayland-client0", "1.11.0-2", only(
+        ("CVE-2021-3782", XENIAL_FIX, "unknown")), PRO, "wayland", ATTACHED),
+    Case("grype esm, not attached", "Ubuntu:16.04:LTS", "wayland", "1.11.0-2", only(
+        ("CVE-2021-3782", None, "unknown")), PRO),
+    Case("grype esm, epoch", "Ubuntu:20.04:LTS", "openssh", "1:8.2p1-4ubuntu0.12", only(
+        ("CVE-2025-61985", SSH_FIX, "unknown")), PRO, None, ATTACHED),
+    Case("grype esm, open in the release", "Ubuntu:20.04:LTS", "openssh", "1:8.2p1-4ubuntu0.12", only(
+        ("CVE-2025-61985", None, "unknown")), PRO),
+    Case("grype esm, at Pro's fix", "Ubuntu:16.04:LTS", "wayland", XENIAL_FIX, set(), PRO, None, ATTACHED),
+    Case("grype esm, at Pro's fix of what is open", "Ubuntu:20.04:LTS", "openssh", SSH_FIX, set(), PRO, None, ATTACHED),
+    Case("grype esm, the release's own fix", "Ubuntu:20.04:LTS", "wayland", "1.17.0-1ubuntu1", only(
+        ("CVE-2021-3782", FOCAL_FIX, "unknown")), PRO, None, ATTACHED),
+    Case("grype esm, at the release's own fix", "Ubuntu:20.04:LTS", "wayland", FOCAL_FIX, set(), PRO, None, ATTACHED),
+    Case("esm, the release's fix is enough", "Ubuntu:20.04:LTS", "twice", "1.1", set(), PRO, None, ATTACHED),
+    Case("esm, neither fix", "Ubuntu:20.04:LTS", "twice", "1.0", only(("CVE-2031-0002", "1.2+esm1", "unknown")), PRO,
+         None, ATTACHED),
+    Case("esm, another service", "Ubuntu:16.04:LTS", "wayland", "1.11.0-2", only(
+        ("CVE-2021-3782", None, "unknown")), PRO, None, {"repositories": ["fips"]}),
     # Trivy, the rpm distributions
     *(Case("trivy amazon-2", "Amazon Linux:2", "curl", version, wanted, RPM, "curl", rpm()) for version, wanted in (
         ("7.61.1-9.amzn2.0.1", only(("CVE-2019-5436", "7.61.1-11.amzn2.0.2", "low"),
@@ -324,3 +371,14 @@ def judged(root: Path, cases: list[tuple[int, Case]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{c.golden}: {c.package} {c.version}" for c in CASES])
 def test_a_published_golden(said: dict[int, set[tuple[str, str | None, str, str]]], number: int) -> None:
     assert said[number] == CASES[number].wanted
+
+
+def test_what_subscribers_have_is_told_to_others(tmp_path: Path) -> None:
+    cases = [
+        (1, Case("", "Ubuntu:16.04:LTS", "wayland", "1.11.0-2", set(), PRO)),
+        (2, Case("", "Ubuntu:20.04:LTS", "openssh", "1:8.2p1-4ubuntu0.12", set(), PRO)),
+        (3, Case("", "Ubuntu:16.04:LTS", "wayland", "1.11.0-2", set(), PRO, None, ATTACHED)),
+        (4, Case("", "Ubuntu:20.04:LTS", "wayland", "1.17.0-1ubuntu1", set(), PRO)),
+    ]
+    told = {(row["package_id"], row["fixed_version"], row["subscriber_fix"]) for row in judged(tmp_path, cases)}
+    assert told == {(1, None, XENIAL_FIX), (2, None, SSH_FIX), (3, XENIAL_FIX, None), (4, FOCAL_FIX, None)}

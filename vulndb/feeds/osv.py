@@ -69,7 +69,7 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 3
+    version = 4
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -198,7 +198,7 @@ def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | 
     if not affected:
         return None
     if name.startswith("UBUNTU-"):
-        affected.extend(_without_pro(affected))
+        affected = list(_beside_pro(affected))
     if found := _MODULE.search(str(record.get("summary"))):
         affected = [_of_module(one, found["module"]) for one in affected]
     upstream = strings(record.get("upstream"))
@@ -226,17 +226,30 @@ _MODULE = re.compile(
 ``new module: ruby:3.0``, ``Important: httpd:2.4/mod_http2 security update``."""
 
 
-def _without_pro(affected: Sequence[Affected]) -> Iterator[Affected]:
-    """A package that Ubuntu fixes for subscribers only stays affected for all others, up to that fix.
+def _beside_pro(affected: Sequence[Affected]) -> Iterator[Affected]:
+    """What is fixed for subscribers only stays affected for all others, up to that fix, which is named.
 
-    The record says nothing of the release itself then. What other channels fix (FIPS, real-time) says
-    nothing about it either.
+    Where a record says nothing of the release itself, it is affected as far as its subscribers were. What other
+    channels fix (FIPS, real-time) says nothing about it.
     """
     said = {(one.namespace, one.name) for one in affected}
+    paid: dict[tuple[str, str], Affected] = {}
     for one in affected:
-        if (found := _PRO.fullmatch(one.namespace)) and (f"Ubuntu:{found[1]}", one.name) not in said:
-            ranges = tuple(replace(each, unreleased=True) for each in one.ranges)
-            yield replace(one, namespace=f"Ubuntu:{found[1]}", ranges=ranges, versions=() if ranges else one.versions)
+        if found := _PRO.fullmatch(one.namespace):
+            paid[f"Ubuntu:{found[1]}", one.name] = one
+    for one in affected:
+        pro = paid.get((one.namespace, one.name))
+        yield replace(one, subscriber_fix=_fix(pro)) if pro is not None and _fix(one) is None else one
+    for place, pro in paid.items():
+        if place not in said:
+            ranges = tuple(replace(each, unreleased=True) for each in pro.ranges)
+            versions = () if ranges else pro.versions
+            yield replace(pro, namespace=place[0], ranges=ranges, versions=versions, subscriber_fix=_fix(pro))
+
+
+def _fix(affected: Affected) -> str | None:
+    """The last fixed version that it names."""
+    return next((v for each in reversed(affected.ranges) for kind, v in each.events if kind == "fixed"), None)
 
 
 def _of_module(affected: Affected, module: str) -> Affected:

@@ -23,7 +23,7 @@ class UbuntuFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "ubuntu"
-    version = 1
+    version = 2
     verdicts = True
     default = False
 
