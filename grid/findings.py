@@ -255,11 +255,12 @@ stories AS (
         min_by(title, place) FILTER (title <> '') AS title,
         min_by(url, place) FILTER (speaks AND url <> '') AS url,
         coalesce(min(published) FILTER (speaks), min(published)) AS published,
-        coalesce(max(modified) FILTER (speaks), max(modified)) AS modified
+        coalesce(max(modified) FILTER (speaks), max(modified)) AS modified,
+        max(status) AS cve_status
     FROM told GROUP BY problem_id
 )
 SELECT p.problem_id, p.namespace, p.channel, p.vuln_id, p.system, n.* EXCLUDE (problem_id), s.title, s.published,
-    s.modified,
+    s.modified, s.cve_status,
     coalesce(s.url, CASE
         WHEN p.vuln_id LIKE 'CVE-%' THEN 'https://nvd.nist.gov/vuln/detail/' || p.vuln_id
         WHEN p.vuln_id LIKE 'GHSA-%' THEN 'https://github.com/advisories/' || p.vuln_id

@@ -576,6 +576,13 @@ FINDINGS = Table(
         Column("epss_date", LABEL, "YYYY-MM-DD: the day that `epss` was made for", True),
         Column("kev_due_date", LABEL, "YYYY-MM-DD: until when CISA wants it mended; null if not in its list", True),
         Column("kev_ransomware", FLAG, "used in known ransomware campaigns, as CISA's list says", True),
+        Column(
+            "cve_status",
+            LABEL,
+            "`rejected` or `disputed`: what the NVD says of the CVE itself. Who publishes the advisory decides whether there is "
+            "a finding",
+            True,
+        ),
         Column("published", TIME, "", True),
         Column("modified", TIME, "", True),
         Column("title", TEXT, "", True),
@@ -606,6 +613,7 @@ ADVISORIES = Table(
         Column("published", TIME, "", True),
         Column("modified", TIME, "", True),
         Column("url", TEXT, "", True),
+        Column("status", LABEL, "`rejected` or `disputed`: what the NVD says of `vuln_id` itself; else null", True),
     ),
     ("advisory_id",),
 )

@@ -202,10 +202,11 @@ _ADVISORIES = """
            list_sort(list_filter(
                list_distinct(list_concat(coalesce(m.members, []::VARCHAR[]), [r.advisory_id])),
                lambda id: id <> p.vuln_id)) AS aliases,
-           r.title, r.published, r.modified, r.url
+           r.title, r.published, r.modified, r.url, s.status
     FROM one_record r
     JOIN about p USING (advisory_id, source)
     LEFT JOIN members m ON m.vuln_id = p.vuln_id
+    LEFT JOIN (SELECT cve_id, max(status) AS status FROM statuses GROUP BY cve_id) s ON s.cve_id = p.vuln_id
 """
 
 _SEVERITIES = """

@@ -107,6 +107,8 @@ class Rated:
 
     id: str
     ratings: tuple[Rating, ...]
+    status: str | None = None
+    """``rejected`` or ``disputed``: what is wrong with the id itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ STAGED: dict[str, pa.Schema] = {
         [("advisory_id", _TEXT), ("source", _TEXT), ("title", _TEXT), ("published", TIME), ("modified", TIME),
          ("url", _TEXT)]
     ),
+    "statuses": pa.schema([("cve_id", _TEXT), ("status", _TEXT)]),
     "problems": pa.schema([("advisory_id", _TEXT), ("source", _TEXT), ("problem_id", _TEXT)]),
     "ranges": pa.schema([(c.name, c.type) for c in RANGES.columns if c.name != "vuln_id"]),
     "exact": pa.schema([(c.name, c.type) for c in EXACT.columns if c.name != "vuln_id"]),
@@ -164,6 +165,8 @@ class Stage:
         if isinstance(record, Rated):
             self._put("problems", record.id, source, problem_id(record.id))
             self._ratings(record.id, source, record.ratings)
+            if record.status is not None:
+                self._put("statuses", record.id, record.status)
         else:
             self._put(_PLAIN[type(record)], *astuple(record))
 

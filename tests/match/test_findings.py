@@ -452,3 +452,13 @@ def test_dates_are_the_first_publication_and_the_last_change(world):
     found = world.finding()
     assert found["published"].isoformat() == "2020-01-01T00:00:00+00:00"
     assert found["modified"].isoformat() == "2021-01-01T00:00:00+00:00"
+
+
+def test_a_rejected_or_disputed_cve_keeps_the_publishers_finding_and_says_so(world):
+    world.range("Debian:12", "curl", "CVE-1", "0", fixed="2", source="debian")
+    world.range("Debian:12", "curl", "CVE-2", "0", fixed="2", source="debian")
+    world.advisory("CVE-1", "CVE-1", source="debian", title="a problem", status="rejected")
+    world.package("Debian:12", "curl", "1")
+    first, second = world.findings()
+    assert (first["vuln_id"], first["state"], first["cve_status"]) == ("CVE-1", "fixed", "rejected")
+    assert (second["vuln_id"], second["cve_status"]) == ("CVE-2", None)

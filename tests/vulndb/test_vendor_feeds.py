@@ -147,6 +147,26 @@ def test_nvd_ratings_are_those_of_the_document(sample: Any, tmp_path: Path) -> N
         assert {(r.id, x.vector, x.score) for r in found for x in r.ratings if x.source == "nvd"} == primary
 
 
+def test_nvd_says_which_ids_are_rejected_or_disputed(tmp_path: Path) -> None:
+    rated = {"cvssMetricV31": [{"source": "nvd@nist.gov", "cvssData": {"vectorString": VECTOR, "baseScore": 9.8}}]}
+    tags = [{"sourceIdentifier": "cve@mitre.org", "tags": ["disputed"]}]
+    cves = [
+        {"id": "CVE-2031-0001", "vulnStatus": "Rejected", "metrics": rated},
+        {"id": "CVE-2031-0002", "vulnStatus": "Analyzed", "metrics": rated, "cveTags": tags},
+        {"id": "CVE-2031-0003", "vulnStatus": "Analyzed", "metrics": rated, "cveTags": []},
+        {"id": "CVE-2031-0004", "vulnStatus": "Awaiting Analysis", "metrics": {}},
+    ]
+    path = tmp_path / "nvd.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"vulnerabilities": [{"cve": cve} for cve in cves]}).encode()))
+    found = {r.id: (r.status, len(r.ratings)) for r in nvd.records(path) if isinstance(r, Rated)}
+    assert found == {
+        "CVE-2031-0001": ("rejected", 0), "CVE-2031-0002": ("disputed", 1), "CVE-2031-0003": (None, 1),
+    }  # fmt: skip
+
+
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+
+
 def test_nvd_rates_what_other_feeds_know_and_nothing_else(feed_server: Any, tmp_path: Path) -> None:
     metric = {"source": "nvd@nist.gov", "type": "Primary", "cvssData": {"vectorString": "AV:N/AC:L/Au:N/C:P/I:P/A:P"}}
     other = metric | {"source": "cna@example.com", "type": "Secondary"}
@@ -168,7 +188,9 @@ def test_nvd_rates_what_other_feeds_know_and_nothing_else(feed_server: Any, tmp_
     assert [(r["vuln_id"], r["source"], r["score"], r["label"]) for r in rated] == [
         ("CVE-2024-1111", "nvd", 7.5, "high"), ("CVE-2024-3333", "cna", 7.5, "high"),
     ]  # fmt: skip
-    assert {r["source"] for r in rows(done.database, "advisories")} == {"arch"}
+    told = rows(done.database, "advisories")
+    assert {r["source"] for r in told} == {"arch"}
+    assert {r["vuln_id"]: r["status"] for r in told if r["status"]} == {"CVE-2024-2222": "rejected"}
     assert any("nvd: entries not understood (1)" in note for note in done.database.manifest.notes)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, Transport, Workspace, fetch_some, mapping
+from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, Transport, Workspace, fetch_some, mapping, strings
 from vulndb.groups import is_cve
 from vulndb.streams import inflated, items
 
@@ -34,7 +34,7 @@ class NvdFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "nvd"
-    version = 1
+    version = 2
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -47,15 +47,24 @@ class NvdFeed:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The ratings of one file; CVEs that nobody rated and rejected ones are left out. Raises FeedInvalid."""
+    """The ratings of one file, and what is rejected or disputed; raises FeedInvalid."""
     with inflated(path, _MAX_INFLATED) as stream:
         for item in items(stream, "vulnerabilities"):
             cve = mapping(mapping(item).get("cve"))
             name = cve.get("id")
             if not isinstance(name, str) or not is_cve(name):
                 yield Skipped("entries not understood")
-            elif cve.get("vulnStatus") != "Rejected" and (found := tuple(_ratings(mapping(cve.get("metrics"))))):
-                yield Rated(name.upper(), found)
+                continue
+            rejected = cve.get("vulnStatus") == "Rejected"
+            status = "rejected" if rejected else "disputed" if _disputed(cve.get("cveTags")) else None
+            found = () if rejected else tuple(_ratings(mapping(cve.get("metrics"))))
+            if found or status:
+                yield Rated(name.upper(), found, status)
+
+
+def _disputed(tags: object) -> bool:
+    """``[{"sourceIdentifier", "tags": ["disputed"]}]``."""
+    return any("disputed" in strings(mapping(one).get("tags")) for one in (tags if isinstance(tags, list) else ()))
 
 
 def _ratings(metrics: Mapping[str, Any]) -> Iterator[Rating]:
