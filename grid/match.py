@@ -42,6 +42,9 @@ from grid import ecosystems
 from grid.database import Database
 from grid.errors import VersionInvalid
 
+_NO_EPOCHS = frozenset({"Photon OS"})
+"""Distributions whose advisories leave the epoch out: a package's own says nothing against them."""
+
 CANDIDATES = pa.schema(
     [
         ("package_id", pa.int64()),
@@ -185,7 +188,7 @@ def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _schemes(pairs: pa.Table) -> pa.Table:
-    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source`` and ``lender``.
+    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source``, ``epochs``, ``lender``.
 
     ``by_source`` says by which name and version packages are matched: their own or their source's. ``lender`` is the
     namespace as whose packages they are judged by what is not fixed there, too.
@@ -201,8 +204,9 @@ def _schemes(pairs: pa.Table) -> pa.Table:
             system = known is not None and known.system
             by_source = system and pair["namespace"].partition(":")[0] not in _BY_BINARY
             lender = known.borrows(pair["namespace"]) if known is not None else None
-            fitting.append(pair | {"system": system, "by_source": by_source, "lender": lender})
-    names, flags = ("ecosystem", "namespace", "lender"), ("system", "by_source")
+            epochs = pair["namespace"].partition(":")[0] not in _NO_EPOCHS
+            fitting.append(pair | {"system": system, "by_source": by_source, "epochs": epochs, "lender": lender})
+    names, flags = ("ecosystem", "namespace", "lender"), ("system", "by_source", "epochs")
     return pa.Table.from_pylist(
         fitting, pa.schema([*((n, pa.string()) for n in names), *((n, pa.bool_()) for n in flags)])
     )
@@ -313,7 +317,10 @@ CREATE TEMP TABLE stated_packages AS
 SELECT DISTINCT
     c.package_id, c.ecosystem, c.namespace, s.system, c.arch, c.modularity,
     CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
-    CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END AS version,
+    regexp_replace(
+        CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END,
+        CASE WHEN s.epochs THEN '^$' ELSE '^[0-9]+:' END, ''
+    ) AS version,
     CASE WHEN len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
     list_sort(list_distinct(c.repositories)) AS repositories,
     s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name

@@ -131,3 +131,13 @@ def test_a_modules_build_that_does_not_say_its_stream_is_unknown(world) -> None:
     world.package(ns, "nodejs", "1:16.1.0-1.module_el8")
     finding = world.finding()
     assert (finding["package_id"], finding["state"], finding["fixed_version"]) == (bare, "unknown", None)
+
+
+def test_an_epoch_counts_unless_the_distributions_advisories_have_none(world) -> None:
+    for number, namespace in enumerate(("Photon OS:5.0", "Oracle Linux:9"), 1):
+        world.advisory(f"A-{number}", f"CVE-{number}", source="x")
+        world.range(namespace, "curl", f"A-{number}", fixed="8.1-2", source="x")
+    below = world.package("Photon OS:5.0", "curl", "1:8.1-1")
+    world.package("Photon OS:5.0", "curl", "1:8.1-2")
+    world.package("Oracle Linux:9", "curl", "1:8.1-1")
+    assert world.found() == {(below, "CVE-1")}
