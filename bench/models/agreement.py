@@ -307,6 +307,10 @@ def _rpm(dice: random.Random) -> str:
     return f"{epoch}{_numbers(dice)}{tail}-{build}"
 
 
+def _photon(dice: random.Random) -> str:
+    return _rpm(dice).rpartition(":")[2]  # its advisories have no epochs
+
+
 def _apk(dice: random.Random) -> str:
     tail = dice.choice(("", "", "a", "_alpha1", "_rc2", "_p1", "_git20240101"))
     return f"{_numbers(dice)}{tail}-r{dice.choice((0, 1, 2, 10))}"
@@ -334,9 +338,9 @@ def _maven(dice: random.Random) -> str:
 
 _VERSIONS: dict[str, Callable[[random.Random], str]] = {
     "Alpine": _apk, "Wolfi": _apk, "Chainguard": _apk, "Debian": _deb, "Ubuntu": _deb, "AlmaLinux": _rpm,
-    "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm, "Photon OS": _rpm,
-    "Azure Linux": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem, "Packagist": _semver, "Maven": _maven,
-    "Go": _semver, "crates.io": _semver, "NuGet": _semver,
+    "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm,
+    "Photon OS": _photon, "Azure Linux": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
+    "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver,
 }  # fmt: skip
 
 
@@ -389,7 +393,7 @@ def _below(namespace: str) -> Callable[[str], str]:
     scheme = _VERSIONS.get(base)
     if scheme is _deb:
         return lambda version: f"{version}~1"
-    if scheme is _rpm:
+    if scheme in (_rpm, _photon):
         return lambda version: f"{version}~1" if "-" in version else f"{version}-0"
     if scheme is _apk:
         return lambda version: re.sub(r"-r(\d+)$", lambda found: f"-r{max(0, int(found[1]) - 1)}", version)
