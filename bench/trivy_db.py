@@ -78,6 +78,8 @@ class Written:
     """Of a language: every fix that the advisory names lies in another of its ranges."""
     rated_apart: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, vuln_id) that a distribution rates differently for its packages, which Trivy knows of Debian only."""
+    unshipped: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, vuln_id) fixed in a version that the release does not have: for Trivy all versions are affected."""
     folded: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
@@ -148,6 +150,8 @@ def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[
                     written.advisories += 1
                 label = max((_LABELS.get(row["severity"], 0) for row in spoken if row["severity"]), default=0)
                 if not place.language:
+                    if any(row["fixed"] is None and row["hi"] is not None for row in spoken):
+                        written.unshipped.add((namespace, problem))
                     if labels.setdefault(problem, label) != label:
                         written.rated_apart.add((namespace, problem))
                     rated[problem][place.source] = max(rated[problem].get(place.source, 0), label)

@@ -146,6 +146,8 @@ def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, o
         return "carets in rpm versions"
     if base == "Amazon Linux" and kind in ("ours only", "theirs only") and set("^_~") & set(version + ours + theirs):
         return "rpm versions ordered by dpkg's rules"
+    if kind == "theirs only" and (namespace, problem) in written.unshipped:
+        return "a fix that the release does not ship"
     if kind == "severity" and (namespace, problem) in written.rated_apart:
         return "packages that a distribution rates apart"
     if kind == "fix" and ours == "" and base in trivy_db.LANGUAGES:
@@ -248,7 +250,8 @@ def made(count: int) -> Iterator[Record]:
     for namespace in NAMESPACES:
         dice = random.Random(namespace)  # noqa: S311 - the same in every run
         raters = [rater for rater in ("nvd", "ghsa", "ubuntu") if rater != namespace.partition(":")[0].lower()]
-        drawn = _VERSIONS[namespace.partition(":")[0]]
+        base = namespace.partition(":")[0]
+        drawn = _VERSIONS[base]
         for n in range(count):
             name = f"org.example:p{n}" if namespace == "Maven" else f"example/p{n}" if namespace == "Packagist" else \
                 f"example.com/p{n}" if namespace == "Go" else f"p{n}"  # fmt: skip
@@ -261,7 +264,8 @@ def made(count: int) -> Iterator[Record]:
                     events.pop()
                 if dice.random() < 0.2 and namespace in trivy_db.LANGUAGES:
                     events.append(("last_affected", drawn(dice)))
-                about = Affected(namespace, name, (Range(tuple(events)),))
+                late = base in ("Debian", "Ubuntu") and len(events) == 2 and dice.random() < 0.1
+                about = Affected(namespace, name, (Range(tuple(events), unreleased=late),))
                 if namespace not in trivy_db.LANGUAGES:
                     about = replace(about, severity=dice.choice([*_WORDS, None]))
                 if namespace.startswith("Debian") and len(events) == 1:
