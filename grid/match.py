@@ -24,6 +24,9 @@ Where an image has a distribution's paid support (``Ecosystem.extended``: Ubuntu
 second: a problem that the distribution calls open, or fixes above the version, and that they speak of is a hit only
 if they say so, too, and has their fix.
 
+A package of which nothing runs (``Ecosystem.inert``: headers of the kernel) has no hits: what its source suffers
+from is in the packages that run, which are judged themselves.
+
 A package of another publisher (``Ecosystem.foreign``) is judged by no advisory of the distribution's. A distribution
 that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, for each
 package and problem that its own advisories are silent about.
@@ -188,7 +191,8 @@ def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _schemes(pairs: pa.Table) -> pa.Table:
-    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source``, ``epochs``, ``lender``.
+    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source``, ``epochs``, ``inert``
+    and ``lender``.
 
     ``by_source`` says by which name and version packages are matched: their own or their source's. ``lender`` is the
     namespace as whose packages they are judged by what is not fixed there, too.
@@ -205,8 +209,10 @@ def _schemes(pairs: pa.Table) -> pa.Table:
             by_source = system and pair["namespace"].partition(":")[0] not in _BY_BINARY
             lender = known.borrows(pair["namespace"]) if known is not None else None
             epochs = pair["namespace"].partition(":")[0] not in _NO_EPOCHS
-            fitting.append(pair | {"system": system, "by_source": by_source, "epochs": epochs, "lender": lender})
-    names, flags = ("ecosystem", "namespace", "lender"), ("system", "by_source", "epochs")
+            inert = known.inert if known is not None else ""
+            found = {"system": system, "by_source": by_source, "epochs": epochs, "lender": lender, "inert": inert}
+            fitting.append(pair | found)
+    names, flags = ("ecosystem", "namespace", "lender", "inert"), ("system", "by_source", "epochs")
     return pa.Table.from_pylist(
         fitting, pa.schema([*((n, pa.string()) for n in names), *((n, pa.bool_()) for n in flags)])
     )
@@ -323,7 +329,8 @@ SELECT DISTINCT
     ) AS version,
     CASE WHEN len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
     list_sort(list_distinct(c.repositories)) AS repositories,
-    s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name
+    s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name,
+    regexp_full_match(c.name, s.inert) AS inert
 FROM candidates c JOIN schemes s USING (ecosystem, namespace)
 ANTI JOIN foreign_origins f
     ON f.ecosystem = c.ecosystem AND f.namespace = c.namespace AND f.version = c.version
@@ -377,7 +384,7 @@ GROUP BY namespace, name WINDOW of_namespace AS (PARTITION BY namespace)
 _TARGETS = """
 CREATE TEMP TABLE placed AS
 SELECT p.package_id, p.ecosystem, p.system, l.listed_id, p.version,
-    p.channel, p.lender, p.binary_name,
+    p.channel, p.lender, p.binary_name, p.inert,
     CASE WHEN l.arched OR l.modular OR l.flavoured THEN
         CASE WHEN l.arched AND p.arch <> 'noarch' THEN p.arch ELSE '' END || chr(31)
         || CASE
@@ -402,13 +409,14 @@ FROM (SELECT DISTINCT listed_id, build, channel, lender, binary_name FROM placed
 CREATE TEMP TABLE bare_targets AS
 SELECT row_number() OVER () AS target_id, *
 FROM (
-    SELECT DISTINCT n.name_id, p.ecosystem, p.system, n.namespace, n.name, p.version
+    SELECT DISTINCT n.name_id, p.ecosystem, p.system, n.namespace, n.name, p.version, p.inert
     FROM placed p JOIN named n ON {0}
 );
 CREATE TEMP TABLE packages AS
 SELECT p.package_id, t.target_id
 FROM placed p JOIN named n ON {0}
-JOIN bare_targets t ON t.name_id = n.name_id AND t.version = p.version AND t.ecosystem = p.ecosystem;
+JOIN bare_targets t ON t.name_id = n.name_id AND t.version = p.version AND t.ecosystem = p.ecosystem
+    AND t.inert = p.inert;
 DROP TABLE placed
 """.format(
     "n.listed_id = p.listed_id AND n.build = p.build AND n.channel IS NOT DISTINCT FROM p.channel "
@@ -508,6 +516,8 @@ _DECIDE = """
 CREATE TEMP TABLE denied AS
 SELECT DISTINCT target_id, problem_id FROM matched WHERE state = 'not_affected'
 UNION
+SELECT target_id, problem_id FROM matched JOIN targets USING (target_id) WHERE inert
+UNION
 SELECT target_id, problem_id FROM matched SEMI JOIN asked_twice USING (problem_id)
 GROUP BY ALL HAVING NOT (bool_or(second) AND bool_or(NOT second));
 CREATE TEMP TABLE hit AS
@@ -555,11 +565,11 @@ WITH judged AS (
     FROM targets t JOIN rows r USING (name_id, ecosystem) LEFT JOIN matched m USING (target_id, row_id)
 ),
 lines AS (
-    SELECT target_id, namespace, name, version, key, message, problem_id, advisory_id, source, state,
+    SELECT target_id, namespace, name, version, inert, key, message, problem_id, advisory_id, source, state,
         lo, hi, introduced, fixed, last_affected, contained, NULL::BIGINT AS listed
     FROM judged WHERE NOT single
     UNION ALL
-    SELECT target_id, namespace, name, version, key, message, problem_id, advisory_id, source, state,
+    SELECT target_id, namespace, name, version, inert, key, message, problem_id, advisory_id, source, state,
         NULL, NULL, NULL, min(fixed) FILTER (contained), NULL, bool_or(contained), count(*)
     FROM judged WHERE single GROUP BY ALL
 )
@@ -602,6 +612,8 @@ def _reason(row: dict[str, object]) -> str:
         return f"{inside}; it says that these are not affected"
     if not row["denied"]:
         return inside
+    if row["inert"]:
+        return f"{inside}; but nothing of this package runs: its source's problems are those of other packages"
     return f"{inside}; but another record of {row['vuln_id']} says that this version is not affected"
 
 

@@ -146,6 +146,8 @@ def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, o
         return "carets in rpm versions"
     if base == "Amazon Linux" and kind in ("ours only", "theirs only") and set("^_~") & set(version + ours + theirs):
         return "rpm versions ordered by dpkg's rules"
+    if kind == "theirs only" and ordered is not None and re.fullmatch(ordered.inert, package):
+        return "headers of the kernel"
     if kind == "theirs only" and (namespace, problem) in written.unshipped:
         return "a fix that the release does not ship"
     if kind == "severity" and (namespace, problem) in written.rated_apart:

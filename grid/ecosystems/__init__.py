@@ -97,6 +97,9 @@ class Ecosystem:
     extended: Callable[[str, frozenset[str]], str | None] = nothing_more
     """``extended(namespace, services)``: whose advisories go on where the distribution's own end, for an image with
     these services: what they call fixed is, and what they are silent about is as the distribution says."""
+    inert: str = ""
+    """A regular expression of names of packages of which nothing runs (headers of the kernel): what is said of their
+    source is not about them. "" for none."""
     purl_type: str = ""
     """Where it differs from ``name``."""
     unmanaged: bool = False

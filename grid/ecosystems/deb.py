@@ -190,5 +190,6 @@ ECOSYSTEM = Ecosystem(
     owned=owned,
     owned_lines=True,
     extended=extended,
+    inert=r"linux-libc-dev(-.*)?|linux-(.+-)?headers-.+|linux-(kbuild|compiler|source|doc)(-.*)?",
     foreign=_vendors.deb,
 )

@@ -101,6 +101,7 @@ ECOSYSTEM = Ecosystem(
     ),
     wants=_rpm.WANTS,
     read=_rpm.read,
+    inert=r"kernel(-.+)?-(headers|devel|doc|docs)(-.+)?|linux-api-headers",
     system=True,
     owns=_rpm.OWNS,
     owned=_rpm.owned,

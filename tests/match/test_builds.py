@@ -141,3 +141,28 @@ def test_an_epoch_counts_unless_the_distributions_advisories_have_none(world) ->
     world.package("Photon OS:5.0", "curl", "1:8.1-2")
     world.package("Oracle Linux:9", "curl", "1:8.1-1")
     assert world.found() == {(below, "CVE-1")}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "source", "headers", "image"),
+    [("Debian:12", "linux", "linux-libc-dev", "linux-image-6.1.0-18-amd64"),
+     ("Debian:12", "linux", "linux-headers-6.1.0-18-common", "linux-perf"),
+     ("Ubuntu:22.04:LTS", "linux", "linux-headers-5.15.0-25-generic", "linux-modules-5.15.0-25-generic")],
+)  # fmt: skip
+def test_headers_of_the_kernel_have_none_of_its_problems_and_explain_says_why(
+    world, namespace, source, headers, image
+) -> None:
+    world.range(namespace, source, "CVE-1", fixed="9", source="debian")
+    world.package(namespace, headers, "6.1-1", source=source)
+    running = world.package(namespace, image, "6.1-1", source=source)
+    assert world.found() == {(running, "CVE-1")}
+    reasons = {verdict.matched: verdict.reason for verdict in world.explain()}
+    assert "nothing of this package runs" in reasons[False] and "nothing" not in reasons[True]
+
+
+def test_kernel_headers_of_rpm_distributions_are_left_alone(world) -> None:
+    names = ("kernel", "kernel-headers", "kernel-devel", "kernel-default-devel", "kernel-core")
+    for name in names:
+        world.range("AlmaLinux:9", name, "ALSA-1", fixed="5.14.0-500.el9")
+    found = {world.package("AlmaLinux:9", name, "5.14.0-400.el9", source="kernel"): name for name in names}
+    assert {found[package] for package, _ in world.found()} == {"kernel", "kernel-core"}
