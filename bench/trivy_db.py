@@ -154,7 +154,8 @@ def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[
                         written.unshipped.add((namespace, problem))
                     if labels.setdefault(problem, label) != label:
                         written.rated_apart.add((namespace, problem))
-                    rated[problem][place.source] = max(rated[problem].get(place.source, 0), label)
+                    if label:
+                        rated[problem][place.source] = max(rated[problem].get(place.source, 0), label)
             tree[place.name] = packages
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
             rated[problem].setdefault(source, _LABELS.get(word, 0))
@@ -317,6 +318,6 @@ _RATINGS = """
 SELECT vuln_id, source, min_by(label, (vector IS NOT NULL,
     CASE WHEN vector LIKE 'CVSS:4%' THEN 0 WHEN vector LIKE 'CVSS:3.1%' THEN 1 WHEN vector LIKE 'CVSS:3%' THEN 2 ELSE 3
     END,
-    -coalesce(score, 0), list_position(['critical', 'high', 'medium', 'low'], label)))
+    -coalesce(score, 0), coalesce(list_position(['critical', 'high', 'medium', 'low'], label), 9)))
 FROM read_parquet($severities) WHERE label IS NOT NULL GROUP BY ALL
 """

@@ -56,7 +56,8 @@ _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
 _RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
 """Errata whose publishers list the CVEs they fix under ``related``."""
-_RATERS = {"CVE": "nvd", "DEBIAN": "nvd", "ALPINE": "nvd", "DSA": "debian", "DLA": "debian", "USN": "ubuntu"}
+_RATERS = {"CVE": "nvd", "DEBIAN": "nvd", "ALPINE": "nvd", "DSA": "debian", "DLA": "debian", "USN": "ubuntu",
+           "ALSA": "almalinux", "RLSA": "rocky linux", "BIT": "bitnami"}  # fmt: skip
 """Who rated, by the id's prefix, where it is not the prefix itself: OSV fills these in from the NVD."""
 
 

@@ -40,7 +40,7 @@ class PhotonFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "photon"
-    version = 1
+    version = 2
     verdicts = True
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -75,7 +75,7 @@ def records(document: object, namespace: str) -> Iterator[Record]:
             id=name,
             affected=(affected,),
             url=f"https://nvd.nist.gov/vuln/detail/{name}" if name.startswith("CVE-") else None,
-            ratings=(Rating("photon", score=float(score or 0)),) if rated else (),
+            ratings=(Rating("photon os", score=float(score or 0)),) if rated else (),
         )
 
 
