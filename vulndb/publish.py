@@ -163,12 +163,16 @@ def seal(
 
 
 def adopt(root: Path, folder: Path, manifest: Manifest) -> Database:
-    """Make a whole version folder, manifest and all, the current version."""
+    """Make a whole version folder, manifest and all, the current version. Raises DatabaseInvalid if it is another's."""
     parent = root / VERSIONS
     final = parent / manifest.version
-    if final.exists():  # the same bundle imported again
-        open_version(final)
+    held = _held(final)
+    if held is not None:  # the same bundle imported again
+        if held != manifest:
+            raise DatabaseInvalid(f"another database is kept as version {manifest.version}")
     else:
+        if final.exists():  # what is left of it after a writer was killed while it removed it, or damaged
+            final.rename(parent / f"{_TEMPORARY}wreck-{os.urandom(4).hex()}")
         sync_folder(folder)
         folder.rename(final)
         sync_folder(parent)
@@ -176,6 +180,13 @@ def adopt(root: Path, folder: Path, manifest: Manifest) -> Database:
     write_durably(root / CURRENT, f"{manifest.version}\n".encode())
     _prune(root, keep={manifest.version} | ({previous} if previous else set()))
     return Database(final, manifest)
+
+
+def _held(path: Path) -> Manifest | None:
+    try:
+        return open_version(path).manifest
+    except DatabaseInvalid:
+        return None
 
 
 def _previous(root: Path) -> str | None:
@@ -205,8 +216,10 @@ def keep(root: Path, versions: int) -> None:
 
 def _prune(root: Path, keep: set[str]) -> None:
     """Remove old versions: ``keep`` and, while fewer than ``kept(root)``, the newest others stay."""
-    others = sorted((p.name for p in (root / VERSIONS).iterdir() if p.name not in keep), reverse=True)
-    for name in others[max(0, kept(root) - len(keep)) :]:
+    found = [p for p in (root / VERSIONS).iterdir() if p.name not in keep and not p.name.startswith(_TEMPORARY)]
+    wrecks = [p.name for p in found if not (p / MANIFEST).exists()]  # of a writer that was killed while it removed them
+    others = sorted({p.name for p in found} - set(wrecks), reverse=True)
+    for name in wrecks + others[max(0, kept(root) - len(keep)) :]:
         doomed = root / VERSIONS / name
         (doomed / MANIFEST).unlink(missing_ok=True)  # first: half a version must not look whole
         shutil.rmtree(doomed, ignore_errors=True)

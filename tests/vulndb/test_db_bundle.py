@@ -152,3 +152,30 @@ def test_paths_that_cannot_be_used_are_the_users_mistake(database: Database, tmp
         import_bundle(tmp_path / "site", tmp_path / "nowhere")
     with pytest.raises(UsageError):
         export(database, tmp_path / "no" / "folder" / "b")
+
+
+def test_what_a_killed_writer_has_half_removed_is_imported_anew(database: Database, tmp_path: Path) -> None:
+    file, root = tmp_path / "b", tmp_path / "site"
+    export(database, file)
+    imported = import_bundle(root, file)
+    newer = publish(root, {})
+    (imported.path / "manifest.json").unlink()
+    (imported.path / "ranges.parquet").unlink()
+    again = import_bundle(root, file)
+    again.verify()
+    assert again.manifest == database.manifest and open_database(root) == again
+    publish(root, {})
+    assert not newer.path.exists() and not list((root / "versions").glob(".tmp-*"))
+
+
+def test_a_version_is_never_replaced_by_another_of_its_name(database: Database, tmp_path: Path) -> None:
+    root = tmp_path / "site"
+    export(database, tmp_path / "b")
+    held = import_bundle(root, tmp_path / "b")
+    entries = members(database)
+    changed = entries[0][1].replace(b'"n"', b'"N"')
+    info = tarfile.TarInfo("manifest.json")
+    info.size = len(changed)
+    with pytest.raises(DatabaseInvalid, match="another database"):
+        import_bundle(root, bundle(tmp_path / "other", [*summed(info, changed), *entries[2:]]))
+    assert open_database(root) == held

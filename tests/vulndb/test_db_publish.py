@@ -175,3 +175,11 @@ def test_a_reader_is_told_that_a_database_is_old_or_old_in_part(tmp_path: Path) 
     assert "debian" in stale.concerns()[0] and len(stale.concerns()) == 1
     (old,) = fresh.concerns(datetime.now(UTC) + timedelta(days=8))
     assert "8 days old" in old and "db update" in old
+
+
+def test_half_a_version_takes_the_place_of_none(tmp_path: Path) -> None:
+    keep(tmp_path, 3)
+    versions = [publish(tmp_path, {}) for _ in range(3)]
+    (versions[1].path / "manifest.json").unlink()
+    newest = publish(tmp_path, {})
+    assert kept_versions(tmp_path) == [newest, versions[2], versions[0]] and not versions[1].path.exists()
