@@ -268,7 +268,8 @@ SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.s
     p.origin, NULL::VARCHAR[] AS repositories,
     CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
-WHERE p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM sweeps WHERE sweep_id = $sweep)
+WHERE (p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM sweeps WHERE sweep_id = $sweep))
+    AND (p.found_as IS DISTINCT FROM 'sbom' OR l.ecosystem IS NOT NULL)
 """
 
 _PLACES_OF_STACK = """

@@ -121,9 +121,9 @@ def _any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
 # --- what readers find ---------------------------------------------------------------------------
 
 
-INSTALLED, SBOM, DECLARED = "installed", "sbom", "declared"
-"""How a package was found (the column ``found_as``): its own record or file is there, an SBOM in the image says that it
-is, or a lock file asks for it."""
+INSTALLED, BINARY, SBOM, DECLARED = "installed", "binary", "sbom", "declared"
+"""How a package was found (the column ``found_as``): its own record or file is there, a library says it of itself, an
+SBOM in the image says that it is there, or a lock file asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

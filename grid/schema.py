@@ -162,8 +162,9 @@ _PACKAGE_COLUMNS = (
     Column(
         "found_as",
         LABEL,
-        "`installed`: its own record or file is there. `sbom`: an SBOM in the image says that it is. `declared`: a lock "
-        "file asks for it. Null, in files of older versions: installed",
+        "`installed`: its own record or file is there. `binary`: a .NET assembly says it of itself, and no `deps.json` names "
+        "it. `sbom`: an SBOM in the image says that it is there. `declared`: a lock file asks for it. Null, in files of "
+        "older versions: installed",
         True,
     ),
 )
@@ -414,7 +415,8 @@ HIDDEN = Table(
         Column(
             "reason",
             LABEL,
-            "`hidden`: not in the merged view. `owned`: in it, but an OS package's own file, so not matched. `unowned`: "
+            "`hidden`: not in the merged view. `owned`: in it, but an OS package's own file (or one that a `deps.json` names), "
+            "so not matched. `unowned`: "
             "no longer owned, for the OS package's record is gone; of these two the deepest chain's row counts",
         ),
         Column("by", TEXT, "what did it: the entry, or the OS package"),

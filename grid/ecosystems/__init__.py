@@ -145,6 +145,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "generic",
         "cocoapods",
         "conan",
+        "sbom",
     )
 )
 

@@ -1,7 +1,11 @@
-""".NET packages of a published application: ``NAME.deps.json``.
+""".NET packages of a published application: ``NAME.deps.json``, and assemblies that none of these names.
 
 Source: https://github.com/dotnet/sdk/blob/main/documentation/specs/runtime-configuration-file.md (the ``libraries`` and
 ``targets`` of ``.deps.json``).
+
+An assembly states its name and version in its version resource (``_pe.py``). That these are the package's is a habit
+of those who build packages, so they count only where nothing better is there: ``owned`` lists the files of a
+``deps.json``, and the views leave those out.
 """
 
 from __future__ import annotations
@@ -12,9 +16,14 @@ from collections.abc import Iterator
 import orjson
 from packageurl import PackageURL
 
-from grid.model import Limits, Note, Package
+from grid.ecosystems._pe import version_info
+from grid.model import BINARY, Limits, Note, OwnedFile, Package
 
 SUFFIX = ".deps.json"
+ASSEMBLIES = (".dll", ".exe", ".DLL", ".EXE")
+MAX_BYTES = 32 << 20
+"""Of an assembly; hardly any has more than 10 MiB."""
+MAX_RECORD = 4 << 20
 
 _RUNTIME_PACK = "runtimepack."
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -25,7 +34,13 @@ _DEPLOYED = ("runtime", "runtimeTargets", "native", "resources")
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     """The packages whose files the application was deployed with: those that it only compiled against, or that hold
     nothing but dependencies, are left out. Projects of the solution are not packages."""
+    if path.endswith(ASSEMBLIES):
+        yield from _assembly(path, content)
+        return
     if not path.endswith(SUFFIX):
+        return
+    if len(content) > MAX_RECORD:
+        yield Note("FileTooLarge", f"deps.json has {len(content)} bytes", path)
         return
     try:
         record = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
@@ -66,3 +81,63 @@ def _target(record: dict[str, object]) -> dict[str, object] | None:
 def _real(files: object) -> bool:
     """Whether files are listed: ``_._`` is NuGet's mark of an empty folder."""
     return isinstance(files, dict) and any(not name.endswith("_._") for name in files)
+
+
+# --- assemblies ----------------------------------------------------------------------------------
+
+_ASSEMBLY_VERSION = re.compile(r"([0-9]+\.[0-9]+(?:\.[0-9]+){0,2})(-[0-9A-Za-z][0-9A-Za-z.-]*)?(?:\+.*)?", re.DOTALL)
+_BUILD_NUMBER = 1000
+"""From here on, and 0, the fourth number of a version counts builds: packages are not called after it."""
+
+
+def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
+    """The files that the libraries of a ``deps.json`` were deployed with: beside it, or where a platform's lie."""
+    try:
+        record = orjson.loads(content.removeprefix(b"\xef\xbb\xbf")) if len(content) <= MAX_RECORD else None
+    except orjson.JSONDecodeError:
+        return  # the reader of packages notes it
+    target = _target(record) if isinstance(record, dict) else None
+    folder = path.rpartition("/")[0]
+    seen: set[str] = set()
+    for library, files in (target or {}).items():
+        for kind in _DEPLOYED:
+            listed = files.get(kind) if isinstance(files, dict) else None
+            for name, told in listed.items() if isinstance(listed, dict) else ():
+                base = name.rpartition("/")[2]
+                locale = told.get("locale") if isinstance(told, dict) else None
+                for place in (name, base, f"{locale}/{base}" if isinstance(locale, str) else base):
+                    whole = f"{folder}/{place}" if folder else place
+                    if whole not in seen and whole.endswith(ASSEMBLIES) and len(whole) <= _MAX_PATH:
+                        seen.add(whole)
+                        yield OwnedFile(whole, library[:200])
+
+
+_MAX_PATH = 1000
+
+
+def _assembly(path: str, content: bytes) -> Iterator[Package | Note]:
+    info = version_info(memoryview(content))
+    if info is None or not info.managed or path.lower().endswith(".resources.dll"):
+        return
+    stated = info.strings
+    file = path.rpartition("/")[2]
+    named = stated.get("InternalName") or stated.get("OriginalFilename") or file
+    name = next((n for n in map(_stem, (named, file)) if _NAME.fullmatch(n)), "")
+    version = _assembly_version(stated.get("ProductVersion", "")) or _assembly_version(stated.get("FileVersion", ""))
+    if name and version:
+        yield Package(name, version, purl=PackageURL("nuget", None, name, version).to_string(), found_as=BINARY)
+
+
+def _stem(name: str) -> str:
+    return name[:-4] if name.lower().endswith((".dll", ".exe")) else name
+
+
+def _assembly_version(stated: str) -> str:
+    """``6.0.8`` of ``6.0.8.18111``, ``3.1.23`` of ``3.1.23+641ee87``; "" for none, and for the default of compilers."""
+    match = _ASSEMBLY_VERSION.fullmatch(stated[:200])
+    if match is None:
+        return ""
+    numbers = match[1].split(".")
+    if len(numbers) == 4 and (int(numbers[3]) >= _BUILD_NUMBER or int(numbers[3]) == 0):
+        numbers.pop()
+    return ".".join(numbers) + (match[2] or "") if any(int(n) for n in numbers) else ""

@@ -1,4 +1,4 @@
-"""Python packages as installers leave them: ``*.dist-info/METADATA`` and the older egg forms.
+"""Python packages as installers leave them: ``*.dist-info/METADATA`` and the older egg forms; and wheels lying about.
 
 Sources: the "core metadata" and "recording installed projects" specifications of packaging.python.org.
 """
@@ -17,8 +17,9 @@ from grid.ecosystems._locks import python
 from grid.keys.pep440 import key
 from grid.model import Limits, Note, Package, Wants
 
-_SUFFIXES = (".dist-info/METADATA", ".egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg")
-_EGG_MEMBER = "EGG-INFO/PKG-INFO"
+_SUFFIXES = (".dist-info/METADATA", ".egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg", ".whl")
+_ARCHIVES = {".egg": re.compile(r"EGG-INFO/PKG-INFO"), ".whl": re.compile(r"[^/]+\.dist-info/METADATA")}
+_WHEEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]*)-([0-9][A-Za-z0-9._!+]*)(?:-[0-9][^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
 _HEADER_BYTES = 1 << 20
 _SEPARATORS = re.compile(r"[-_.]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -40,12 +41,15 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     """The package that a metadata file describes: its header, whatever the encoding of the rest."""
     if not path.endswith(_SUFFIXES):
         return
-    if path.endswith(".egg"):
+    member = _ARCHIVES.get(path[-4:])
+    if member is not None:
         try:
-            content = _egg_metadata(content)
-        except Exception:  # zipfile raises a dozen kinds on damaged archives
-            yield Note("Unparsable", "the egg cannot be opened", path)
-            return
+            content = _metadata_within(content, member)
+        except Exception:  # zipfile raises a dozen kinds on damaged archives, and large wheels come cut short
+            content = _named(path) if path.endswith(".whl") and content.startswith(b"PK") else b""
+            if not content:
+                yield Note("Unparsable", f"the {path[-3:]} cannot be opened", path)
+                return
     header = _header(content)
     name = version = ""
     stated: list[str] = []
@@ -84,15 +88,22 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     )
 
 
-def _egg_metadata(content: bytes) -> bytes:
-    """The metadata inside an egg that was installed zipped; empty if there is none."""
+def _metadata_within(content: bytes, wanted: re.Pattern[str]) -> bytes:
+    """The metadata inside an egg that was installed zipped, or a wheel; empty if there is none."""
     if not content.startswith(b"PK"):
         return b""
-    with ZipFile(BytesIO(content)) as egg:
-        if _EGG_MEMBER not in egg.namelist():
+    with ZipFile(BytesIO(content)) as archive:
+        name = next(filter(wanted.fullmatch, archive.namelist()), None)
+        if name is None:
             return b""
-        with egg.open(_EGG_MEMBER) as member:
+        with archive.open(name) as member:
             return member.read(_HEADER_BYTES)  # what it inflates to is bounded here
+
+
+def _named(path: str) -> bytes:
+    """What the file name of a wheel says (PEP 427), as metadata."""
+    match = _WHEEL.fullmatch(path.rpartition("/")[2])
+    return f"Name: {match[1]}\nVersion: {match[2]}\n".encode() if match else b""
 
 
 def _header(content: bytes) -> str:
@@ -113,11 +124,11 @@ def _header(content: bytes) -> str:
 
 ECOSYSTEM = Ecosystem(
     name="pypi",
-    version=1,
+    version=2,
     key=key,
     namespace=language("PyPI"),
     osv=("PyPI",),
-    wants=Wants(suffixes=_SUFFIXES, max_bytes=16 << 20),
+    wants=Wants(suffixes=_SUFFIXES, max_bytes=16 << 20, head=True),  # of larger wheels the name tells
     read=read,
     canonical=canonical,
     declares=python.WANTS,

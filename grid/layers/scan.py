@@ -57,7 +57,7 @@ def scan_layer(
         except LayerError as error:
             raise stream.verdict(error) from None
         stats = stream.finish(len(listing.table))
-        tables = _listing_tables(listing) | run.tables()
+        tables = _listing_tables(listing) | run.tables(doubled=not listing.stays.all())
     except LayerError as error:
         error.at(layer.digest)
         raise
@@ -91,8 +91,9 @@ class _Run:
         name = self._detectors[place].name if place >= 0 else "entries"
         self._notes.append((name, note.path, note.code, note.message))
 
-    def tables(self) -> dict[str, pa.Table]:
-        """The facts and notes of all detectors."""
+    def tables(self, *, doubled: bool) -> dict[str, pa.Table]:
+        """The facts and notes of all detectors. ``doubled``: the tar has several entries of one path, whose detectors
+        may have said the same twice."""
         note_schema = _inner(NOTES)
         columns = zip(*self._notes, strict=True) if self._notes else [()] * 4
         notes = [pa.table([pa.array(c, pa.string()) for c in columns], schema=note_schema)]
@@ -100,7 +101,8 @@ class _Run:
         for detector, rows in zip(self._detectors, self._rows, strict=True):
             found = pa.Table.from_batches(rows, schema=detector.schema)
             is_note = pc.is_valid(found.column("note_code"))
-            out[detector.name] = _facts(detector, found.filter(pc.invert(is_note)))
+            facts = _facts(detector, found.filter(pc.invert(is_note)))
+            out[detector.name] = _distinct(facts) if doubled else facts
             notes.append(_detector_notes(detector, found.filter(is_note), note_schema))
         out["notes"] = pa.concat_tables(notes).sort_by([("path", "ascending"), ("detector", "ascending")])
         return out
@@ -129,6 +131,13 @@ def _facts(detector: Detector, found: pa.Table) -> pa.Table:
     facts = pa.Table.from_arrays([found.column(name) for name in schema.names], schema=schema)
     key = next((name for name in ("path", "source_path") if name in schema.names), None)
     return facts.sort_by(key) if key and len(facts) else facts
+
+
+def _distinct(facts: pa.Table) -> pa.Table:
+    seen: dict[str, int] = {}
+    for place, row in enumerate(facts.to_pylist()):
+        seen.setdefault(repr(row), place)
+    return facts if len(seen) == len(facts) else facts.take(pa.array(seen.values(), pa.int64()))
 
 
 def _detector_notes(detector: Detector, found: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pe_fakes import assembly
 
 from grid.ecosystems.nuget import ECOSYSTEM
 from grid.model import Distro, Limits, Note, Package
@@ -108,3 +109,70 @@ def test_it_passes_the_exam_of_ecosystems() -> None:
         orders=["1.0.0-beta < 1.0.0", "1.0.0.1 > 1.0.0", "1.0 = 1.0.0"],
         namespaces={Distro("debian", "12"): "NuGet"},
     )
+
+
+# --- assemblies ----------------------------------------------------------------------------------
+
+JSON_NET = {
+    "CompanyName": "Newtonsoft", "ProductName": "Json.NET", "InternalName": "Newtonsoft.Json.dll",
+    "ProductVersion": "13.0.3+0a2e291c0d", "FileVersion": "13.0.3.27908",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_an_assembly_says_what_it_is(wide: bool) -> None:
+    found = read(assembly(JSON_NET, wide=wide), "app/Renamed.dll")
+    assert found == [
+        Package("Newtonsoft.Json", "13.0.3", purl="pkg:nuget/Newtonsoft.Json@13.0.3", found_as="binary")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("product", "file", "version"),
+    [
+        ("6.0.8.18111", "", "6.0.8"), ("0.9.5.0", "", "0.9.5"), ("1.2.3.4", "", "1.2.3.4"),
+        ("8.0.0-preview.1+abc", "", "8.0.0-preview.1"), ("Spring 2024", "4.5.6.0", "4.5.6"), ("", "1.2", "1.2"),
+    ],
+)  # fmt: skip
+def test_the_version_of_an_assembly_is_its_packages(product: str, file: str, version: str) -> None:
+    (package,) = read(assembly({"ProductVersion": product, "FileVersion": file}), "app/X.dll")
+    assert isinstance(package, Package)
+    assert (package.name, package.version) == ("X", version)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        assembly(JSON_NET, managed=False), assembly({"ProductVersion": "0.0.0.0"}), assembly({}),
+        assembly(JSON_NET, kind=3), b"MZ", b"MZ" + b"\xff" * 200, b"",
+    ],
+)  # fmt: skip
+def test_native_libraries_and_those_without_a_version_are_none(content: bytes) -> None:
+    assert read(content, "app/X.dll") == []
+
+
+def test_satellites_of_a_language_are_part_of_their_assembly() -> None:
+    assert read(assembly(JSON_NET), "app/de/X.resources.dll") == []
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_damaged_assemblies_never_raise(data: st.DataObject) -> None:
+    content = bytearray(assembly(JSON_NET))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    found = read(bytes(content[: data.draw(st.integers(0, len(content)))]), "app/X.dll")
+    assert all(isinstance(fact, (Package, Note)) for fact in found)
+
+
+def test_a_record_owns_the_files_that_its_libraries_were_deployed_with() -> None:
+    assert ECOSYSTEM.owned is not None
+    files = {
+        "Newtonsoft.Json/13.0.1": {"runtime": {"lib/netstandard2.0/Newtonsoft.Json.dll": {}}},
+        "Sql/1.0.0": {"runtimeTargets": {"runtimes/unix/lib/net6.0/Sql.dll": {"rid": "unix"}}},
+        "L/1.0.0": {"resources": {"lib/net6.0/de/L.resources.dll": {"locale": "de"}}, "native": {"x.so": {}}},
+    }
+    owned = {f.path for f in ECOSYSTEM.owned(PATH, record(targets={TARGET: files}), Limits()) if hasattr(f, "owner")}
+    assert {"app/Newtonsoft.Json.dll", "app/runtimes/unix/lib/net6.0/Sql.dll", "app/de/L.resources.dll"} <= owned
+    assert not [path for path in owned if path.endswith(".so")]

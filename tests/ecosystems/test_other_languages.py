@@ -35,7 +35,10 @@ SSL = b"""{application, ssl, [{description, "x"}, {vsn, "10.8.7"}]}."""
 TEXT = b"name:                 text\nversion:\n    1.2.5.0\nvisibility: public\nlicense: BSD-2-Clause\n"
 ROCK = b'rockspec_format = "3.0"\npackage = "luasocket"\nversion = "3.1.0-1"\n'
 
+PUB = b"name: http\nversion: 1.2.0\ndescription: x\n"
+
 RECORDS = {
+    "pub": ("root/.pub-cache/hosted/pub.dev/http-1.2.0/pubspec.yaml", PUB),
     "conda": ("opt/conda/conda-meta/openssl-1.1.1q-h7f8727e_0.json", CONDA),
     "cran": ("usr/local/lib/R/site-library/dplyr/DESCRIPTION", R),
     "julia": ("root/.julia/packages/JSON/93Ea8/Project.toml", JULIA),
@@ -45,6 +48,7 @@ RECORDS = {
     "luarocks": ("usr/local/lib/luarocks/rocks-5.1/luasocket/3.1.0-1/luasocket-3.1.0-1.rockspec", ROCK),
 }
 EXPECTED = {
+    "pub": Package("http", "1.2.0", purl="pkg:pub/http@1.2.0"),
     "conda": Package(
         "openssl",
         "1.1.1q",

@@ -127,6 +127,19 @@ def test_a_zipped_egg_is_opened_as_far_as_its_metadata() -> None:
     assert isinstance(note, Note)
 
 
+def test_a_wheel_lying_about_is_opened_or_known_by_its_name() -> None:
+    path = "opt/wheels/six_x-1.16.0-1-py2.py3-none-any.whl"
+    whole = egg(("six.py", b"x"), ("six_x-1.16.0.dist-info/METADATA", b"Name: six.x\nVersion: 1.16.0\n"))
+    (package,) = read(whole, path)
+    assert isinstance(package, Package) and (package.name, package.version) == ("six.x", "1.16.0")
+    (package,) = read(whole[:-40], path)  # a large one comes cut short
+    assert isinstance(package, Package) and (package.name, package.version) == ("six_x", "1.16.0")
+    assert package.purl == "pkg:pypi/six-x@1.16.0"
+    (note,) = read(whole[:-40], "opt/wheels/nonsense.whl")
+    assert isinstance(note, Note)
+    assert read(b"<html>", path) == read(egg(("six.py", b"x")), path) == []
+
+
 @pytest.mark.parametrize(
     ("name", "canonical"), [("Jinja2", "jinja2"), ("zope.interface", "zope-interface"), ("A__b-.c", "a-b-c")]
 )

@@ -1,0 +1,32 @@
+"""SBOM documents in an image (``_sbom.py``): each of their packages belongs to the ecosystem that its URL names.
+
+So this one has no versions and no advisories of its own.
+"""
+
+from __future__ import annotations
+
+from grid.ecosystems import Ecosystem
+from grid.ecosystems._sbom import MAX_BYTES, SUFFIXES, read
+from grid.errors import VersionInvalid
+from grid.model import Distro, Wants
+
+
+def key(version: str) -> bytes:
+    """Raises VersionInvalid, whatever the version."""
+    raise VersionInvalid("a version without an ecosystem has no order")
+
+
+def namespace(distro: Distro) -> str | None:
+    """None, whatever the distribution."""
+    return None
+
+
+ECOSYSTEM = Ecosystem(
+    name="sbom",
+    version=1,
+    key=key,
+    namespace=namespace,
+    osv=(),
+    wants=Wants(suffixes=SUFFIXES, max_bytes=MAX_BYTES),
+    read=read,
+)
