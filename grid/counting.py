@@ -19,6 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 NEWEST: dict[str, tuple[list[str], list[str]]] = {
     "layer_scans": (["layer_digest", "detector"], ["status", "scanned_at", "task_id"]),  # "ok" sorts after "failed"
+    "jar_names": (["sha1"], ["named_at"]),
     "manifests": (["ref_digest", "platforms", "digest"], ["resolved_at"]),
     "image_layers": (["digest", "ordinal"], []),
     "chains": (["chain_id"], ["squashed_at", "squash_id"]),

@@ -6,6 +6,7 @@
     ROOT/versions/<id>/manifest.json   written last: a version without it does not exist
     ROOT/versions/<id>/<table>.parquet one file for each of ``grid.schema.DATABASE_TABLES``
     ROOT/checked                       text: when an update last found the version in use up to date
+    ROOT/java/current, ROOT/java/<id>  optional: what jars are, by their SHA-1, whatever the version in use
     ROOT/workspace, ROOT/lock          the writer's own: fetched feeds, and one writer at a time
 
 A version is never modified. A reader resolves ``current`` once, with ``open_database``, and from then on
@@ -36,6 +37,8 @@ ENVIRONMENT = "SCANGRID_DB"
 CURRENT = "current"
 CHECKED = "checked"
 VERSIONS = "versions"
+JAVA = "java"
+JAVA_CURRENT = "current"
 MANIFEST = "manifest.json"
 STALE_AFTER = timedelta(days=7)
 """Older than this and a user should be told."""
@@ -175,6 +178,18 @@ class Database:
         if table not in self.manifest.tables:
             raise DatabaseInvalid(f"version {self.version} has no table {table!r}")
         return str(self.path / f"{table}.parquet")
+
+    def java_index(self) -> list[str]:
+        """The Parquet files of the Java index beside this version, one for each first digit; none if there is none.
+
+        Columns: ``sha1``, and ``named``, a struct of group, artifact and version.
+        """
+        folder = self.path.parent.parent / JAVA
+        try:
+            name = (folder / JAVA_CURRENT).read_text("utf-8", "replace").strip()
+        except OSError:
+            return []
+        return sorted(map(str, (folder / name).glob("?.parquet"))) if _VERSION.fullmatch(name) else []
 
     def rows(self, table: str) -> int:
         return self.manifest.tables[table].rows

@@ -14,14 +14,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from packageurl import PackageURL
 
 from grid import ecosystems, findings, match, support
 from grid.database import Database
+from grid.detectors.packages import package_id
 from grid.errors import DatabaseInvalid
 from grid.events import Emit, Stage, Warned
 from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
 from grid.model import Distro
-from grid.schema import CHAINS, DISTRO_SUPPORT, FINDINGS, MATCHES
+from grid.schema import CHAINS, DISTRO_SUPPORT, FINDINGS, JAR_NAMES, MATCHES
 from grid.store import Lake
 from grid.warehouse import connect, memory
 
@@ -306,6 +308,38 @@ def _support(database: Database, releases: pa.Table, match_id: str) -> pa.Table:
     return pa.Table.from_pylist(told, schema=DISTRO_SUPPORT.arrow)
 
 
+_UNNAMED_JARS = """
+SELECT DISTINCT p.sha1 FROM parts._recorded p SEMI JOIN places USING (layer_digest) WHERE p.sha1 IS NOT NULL
+"""
+
+_JAR_NAMES = """
+SELECT i.sha1, i.named."group" || ':' || i.named.artifact AS name, i.named.version AS version
+FROM read_parquet($files) i SEMI JOIN unnamed u ON u.sha1 = i.sha1
+ANTI JOIN jar_names j ON j.sha1 = i.sha1 AND j.version = i.named.version
+    AND j.name = i.named."group" || ':' || i.named.artifact
+"""
+
+
+def _name_jars(lake: Lake, con: Any, database: Database) -> None:
+    """Write down what the Java index says of jars that do not say what they are. No layer is read."""
+    files = database.java_index()
+    unnamed = con.sql(_UNNAMED_JARS).to_arrow_table() if files else None
+    if unnamed is None or not unnamed.num_rows:
+        return
+    con.register("unnamed", unnamed)
+    now = datetime.now(UTC)
+    rows = []
+    for row in con.sql(_JAR_NAMES, params={"files": files}).to_arrow_table().to_pylist():
+        group, _, artifact = row["name"].partition(":")
+        url = PackageURL("maven", group, artifact, row["version"]).to_string()
+        number = package_id("maven", row["name"], row["version"], "", "", "", "")
+        rows.append({**row, "purl": url, "package_id": number, "named_at": now})
+    con.unregister("unnamed")
+    if rows:
+        name = f"{now:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
+        lake.write("jar_names", name, pa.Table.from_pylist(rows, schema=JAR_NAMES.arrow))
+
+
 def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> list[str]:
     """The distributions of these packages that the database says anything about."""
     con.register("candidates", candidates)
@@ -337,6 +371,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
             con.register("stack", stack)
             con.execute(_PLACES_OF_STACK)
         con.register("languages", languages)
+        _name_jars(lake, con, database)
         candidates = con.sql(
             f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL",
             params={"sweep": sweep_id},

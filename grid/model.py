@@ -149,6 +149,9 @@ class Package:
     ecosystem: str = ""
     """This one's, where a record tells of several kinds (an SBOM, a conda lock file); "" for the reader's."""
     found_as: str = INSTALLED
+    sha1: str = ""
+    """Of a Java archive that no properties of its own name: an index of such hashes may know it. ``version`` may then
+    be empty: nothing else does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,13 @@ _PACKAGE_COLUMNS = (
         "older versions: installed",
         True,
     ),
+    Column(
+        "sha1",
+        LABEL,
+        "of a jar that no `pom.properties` of its own names, else null: `jar_names` may know it. With an empty `version` "
+        "nothing else does, and the view of this name leaves it out",
+        True,
+    ),
 )
 
 PACKAGES = _layer(
@@ -183,6 +190,21 @@ LOCKFILES = _layer(
     "Packages that lock files ask for (`--lockfiles`): declared, which does not mean installed.",
     *_PACKAGE_COLUMNS,
     sort="source_path",
+)
+
+JAR_NAMES = Table(
+    "jar_names",
+    "What the Java index of the database says that jars are, by their SHA-1: the views show this in place of what "
+    "manifest and file name say.",
+    (
+        Column("sha1", LABEL, "of the jar, in hexadecimal"),
+        Column("name", TEXT, "`group:artifact`"),
+        Column("version", TEXT, ""),
+        Column("purl", TEXT, ""),
+        Column("package_id", INT, "as in `packages`"),
+        Column("named_at", TIME, "when"),
+    ),
+    ("sha1",),
 )
 
 OWNED_FILES = _layer(
@@ -594,7 +616,7 @@ FINDINGS = Table(
 )
 
 LAKE_TABLES: tuple[Table, ...] = (
-    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, LOCKFILES, PACKAGES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS,
+    LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, LOCKFILES, PACKAGES, JAR_NAMES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS,
     MALWARE, NOTES,
     MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, DISTRO_SUPPORT,
     FINDINGS,

@@ -160,7 +160,8 @@ def _statements(lake: Lake) -> dict[str, str]:
     raw = {table.name: _raw(lake, table, table.name in widened) for table in LAKE_TABLES}
     result = {table.name: _base(table, raw) for table in LAKE_TABLES if table.name != "images"}
     # by name: files of an older version may lack columns
-    result["packages"] += " UNION ALL BY NAME SELECT * FROM lockfiles"
+    result["parts._recorded"] = f"{result.pop('packages')} UNION ALL BY NAME SELECT * FROM lockfiles"
+    result["packages"] = _NAMED
     result["images"] = _images(raw, "")
     for view in views().values():
         result[_named(view.name, True)] = _render(view, raw, latest=True)
@@ -169,6 +170,15 @@ def _statements(lake: Lake) -> dict[str, str]:
         if view.per_sweep:
             result[_named(view.name, False)] = _render(view, raw, latest=False)
     return result
+
+
+_NAMED = """
+SELECT p.* REPLACE (
+  coalesce(j.name, p.name) AS name, coalesce(j.version, p.version) AS version, coalesce(j.purl, p.purl) AS purl,
+  coalesce(j.package_id, p.package_id) AS package_id)
+FROM parts._recorded p LEFT JOIN jar_names j ON j.sha1 = p.sha1
+WHERE p.version <> '' OR j.sha1 IS NOT NULL"""
+"""Packages as recorded, jars under the names that the Java index gave them, and without those that nothing names."""
 
 
 def _named(name: str, latest: bool) -> str:

@@ -110,4 +110,5 @@ def _columns(ecosystem: str, p: Package) -> Row:
         p.origin[:_MAX_TEXT] or None,
         list(p.cpes) or None,
         p.found_as,
+        p.sha1 or None,
     )

@@ -2,7 +2,7 @@
 
 Each archive has an identity of its own and holds those of others that were copied ("shaded") into it. In this order
 they tell: ``META-INF/maven/GROUP/ARTIFACT/pom.properties``, the main section of ``META-INF/MANIFEST.MF`` together
-with the file's name.
+with the file's name. An archive without properties of its own also gets its SHA-1, by which an index may know better.
 
 Sources: the JAR file specification of the JDK, https://maven.apache.org/shared/maven-archiver, the OSGi core
 specification (Bundle headers), https://www.jenkins.io/doc/developer/plugin-development (plugin manifests).
@@ -10,6 +10,7 @@ specification (Bundle headers), https://www.jenkins.io/doc/developer/plugin-deve
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -168,8 +169,13 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
             except _zip.ZipInvalid as error:
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
         identity = _from_manifest(headers, stem)
-        if identity is not None and not any(_same_thing(identity, pom) for pom in poms):
-            poms.insert(0, identity)
+        if identity is None or not any(_same_thing(identity, pom) for pom in poms):
+            sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+            if identity is not None:
+                yield from _package(identity, state, sha1)
+            elif _COORDINATE.fullmatch(stem) and (stem, sha1) not in state.seen:
+                state.seen.add((stem, sha1))
+                yield Package(stem, "", purl=PackageURL("maven", None, stem).to_string(), sha1=sha1)
     for pom in poms:
         yield from _package(pom, state)
     for member in nested:
@@ -210,7 +216,7 @@ def _nested(member: _zip.Member, data: memoryview, inside: str, depth: int, stat
     state.room += took
 
 
-def _package(identity: _Identity, state: _State) -> Iterator[Package]:
+def _package(identity: _Identity, state: _State, sha1: str = "") -> Iterator[Package]:
     group, artifact, version = identity.group, identity.artifact, identity.version
     name = f"{group}:{artifact}" if group else artifact
     version_key: bytes | str
@@ -220,7 +226,8 @@ def _package(identity: _Identity, state: _State) -> Iterator[Package]:
         version_key = version
     if (name, version_key) not in state.seen:
         state.seen.add((name, version_key))
-        yield Package(name, version, purl=PackageURL("maven", group or None, artifact, version).to_string())
+        url = PackageURL("maven", group or None, artifact, version).to_string()
+        yield Package(name, version, purl=url, sha1=sha1)
 
 
 # --- pom.properties ------------------------------------------------------------------------------

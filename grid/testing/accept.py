@@ -189,7 +189,9 @@ def _examine(
             for fact in read(path, bad, limits):
                 assert isinstance(fact, (Package, OwnedFile, Note)), f"{path} gave a {type(fact).__name__}"
                 if isinstance(fact, Package):
-                    assert fact.name and fact.version, f"damaged, {path} gave a package without name or version"
+                    assert fact.name and (fact.version or fact.sha1), (
+                        f"damaged, {path} gave a package without name or version"
+                    )
             took = time.perf_counter() - began
             assert took < SECONDS, f"damaged, {path} took {took:.1f} s"
 
@@ -201,7 +203,7 @@ def _accept_package(ecosystem: Ecosystem, package: Package) -> None:
     assert purl.type == (ecosystem.purl_type or ecosystem.name), f"{package.purl} has another type"
     epoch = purl.qualifiers.get("epoch") if isinstance(purl.qualifiers, dict) else None
     version = f"{epoch}:{purl.version}" if epoch else purl.version  # the purl specification of rpm sets it apart
-    assert version == package.version, f"{package.purl} has another version than {package.version}"
+    assert (version or "") == package.version, f"{package.purl} has another version than {package.version}"
     assert ecosystem.canonical(package.name) == ecosystem.canonical(ecosystem.canonical(package.name)), (
         f"the canonical form of {package.name} has a canonical form of its own"
     )

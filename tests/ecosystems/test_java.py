@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 import tracemalloc
@@ -39,7 +40,24 @@ def manifest(**headers: str) -> dict[str, bytes | str]:
 
 
 def read(content: bytes, path: str) -> list[Package | Note]:
-    return list(ECOSYSTEM.read(path, content, Limits()))
+    """What is found and has a version; an archive that only its hash could name has none."""
+    facts = list(ECOSYSTEM.read(path, content, Limits()))
+    return [fact for fact in facts if isinstance(fact, Note) or fact.version]
+
+
+def test_an_archive_without_properties_of_its_own_has_its_hash() -> None:
+    def hashes(content: bytes, path: str) -> dict[str, str]:
+        return {
+            f"{p.name}@{p.version}": p.sha1 for p in ECOSYSTEM.read(path, content, Limits()) if isinstance(p, Package)
+        }
+
+    own, other = jar(pom("g", "own", "1.0")), jar({"x": b"1"})
+    sha1 = hashlib.sha1(other, usedforsecurity=False).hexdigest()
+    assert hashes(own, "own-1.0.jar") == {"g:own@1.0": ""}
+    assert hashes(other, "thing-1.0.jar") == {"thing@1.0": sha1}
+    assert hashes(other, "thing.jar") == {"thing@": sha1}
+    outer = jar({"lib/thing.jar": other, "lib/own-1.0.jar": own})
+    assert hashes(outer, "app.war")["thing@"] == sha1
 
 
 def found(content: bytes, path: str) -> list[tuple[str, str]]:
