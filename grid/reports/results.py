@@ -172,10 +172,13 @@ def folded(image: ImageResult) -> list[dict[str, Any]]:
     """Vulnerabilities for people: binary packages of one source package share a line."""
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     names: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    sure: set[tuple[Any, ...]] = set()  # said by more than a lock file
     for row in image.vulnerabilities:
         source = row.get("source_name") or row["package"]
         key = (row["ecosystem"], source, row["version"], row["vuln_id"], row["fixed_version"], row["severity"])
         groups.setdefault(key, {**row, "source": source})
+        if row.get("found_as") != "declared":
+            sure.add(key)
         if row["package"] not in names[key]:
             names[key].append(row["package"])
-    return [{**row, "packages": sorted(names[key])} for key, row in groups.items()]
+    return [{**row, "packages": sorted(names[key]), "declared": key not in sure} for key, row in groups.items()]

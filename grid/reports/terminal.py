@@ -82,7 +82,7 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
     facts = [
         "/".join(filter(None, (row["os"], row["arch"]))),
         counted(row["layer_count"], "layer") + f", {size(row['size_bytes'])}",
-        counted(row["packages"], "package"),
+        counted(row["packages"], "package") + (f" and {row['declared']:,} declared" if row["declared"] else ""),
     ]
     coverage = row["coverage"]
     if coverage is not None and coverage >= 1:
@@ -177,7 +177,7 @@ def _vulnerabilities(image: ImageResult, width: int) -> RenderableType:
 def _package(row: Mapping[str, Any]) -> str:
     packages = row["packages"]
     if packages == [row["source"]]:
-        return str(row["source"])
+        return f"{row['source']}{' (declared)' if row['declared'] else ''}"
     return f"{row['source']} ({', '.join(packages[:3])}{', …' if len(packages) > 3 else ''})"
 
 

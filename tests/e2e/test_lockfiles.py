@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from grid.database import Database
 from grid.driver import LocalExecutor
 from grid.estate import Estate
+from grid.reports import results, terminal
 from grid.store import Lake
 from grid.sweep import rematch, sweep
 from grid.testing.layers import ImageBuilder, LayerBuilder, write_layout
@@ -57,6 +61,12 @@ def test_what_lock_files_declare_is_told_apart_and_only_shown_when_asked_for(
     assert ask(lake, found) == [
         ("lodash", "declared", True), ("lodash", "installed", True), ("minimist", "declared", True)
     ]  # fmt: skip
+    with connect(lake) as con:
+        (image,) = results.images(con, second.sweep_id, results.Selection())
+    screen = Console(file=StringIO(), width=200)
+    terminal.show_images(screen, [image], second, matched=True)
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 package and 2 declared" in shown and "minimist (declared)" in shown and "lodash (declared)" not in shown
     rematch(lake, database)
     assert len(ask(lake, found)) == 3
 
