@@ -453,6 +453,11 @@ def test_entries_without_a_usable_name_or_version_are_counted() -> None:
     assert note == Note("Unparsable", "2 of 3 entries have no usable name and version", "composer.lock")
 
 
+def test_a_name_that_ends_where_its_last_part_should_be_is_of_no_use() -> None:
+    (note,) = read("golang", "app/vendor/modules.txt", b"# a.b/ v1.0.0\n")
+    assert isinstance(note, Note)
+
+
 def test_entities_of_a_project_file_are_refused() -> None:
     bomb = b'<!DOCTYPE p [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><project><version>&b;</version></project>'
     (note,) = read("maven", "pom.xml", bomb)

@@ -57,7 +57,7 @@ def declared(path: str, kind: str, pairs: Pairs, ecosystem: str = "") -> Iterato
 
 
 def _usable(name: str, version: str) -> bool:
-    return bool(_NAME.fullmatch(name) and _VERSION.fullmatch(version))
+    return bool(_NAME.fullmatch(name) and _VERSION.fullmatch(version)) and not name.endswith(("/", ":"))
 
 
 def purl(kind: str, name: str, version: str) -> str:
