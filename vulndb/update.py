@@ -24,6 +24,9 @@ from vulndb.workers import Processes, Runner
 
 COLLAPSED = 0.5
 """A part with less than this share of the advisories or ranges it had is refused, unless the user insists."""
+ELSEWHERE = (
+    "its rows are not where they should be: all nodes and processes must see the same folder and have the same scangrid"
+)
 AT_ONCE = 4
 """Feeds that are fetched at a time."""
 NOT_THERE = "does not exist"
@@ -233,6 +236,8 @@ def _run(parts: Iterable[Part], results: dict[Path, Summary | str], runner: Runn
     emit(Stage("parse"))
 
     def done(part: Part, result: Summary | str) -> None:
+        if isinstance(result, Summary) and part.ready() is None:
+            result = ELSEWHERE
         results[part.folder] = result
         emit(FeedParsed(part.label, result.advisories if isinstance(result, Summary) else 0, finished=True))
 

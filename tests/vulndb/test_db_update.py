@@ -23,6 +23,7 @@ from grid.errors import DatabaseMissing, FeedUnavailable, UsageError
 from vulndb.feed import FeedParsed, Source, fetch_all
 from vulndb.feeds import BY_NAME, alpine, debian, kev, osv
 from vulndb.fetch import HttpTransport
+from vulndb.parts import Summary
 from vulndb.update import Updated, update
 from vulndb.workers import Processes, in_process
 
@@ -268,6 +269,22 @@ def test_parsing_in_other_processes_gives_the_same(feed_server: Any, tmp_path: P
     one = run(tmp_path / "b", feed_server.url, feeds=FOUR, runner=in_process)
     assert sums(many.database) == sums(one.database) and many.warnings == ()
     assert {event.feed for event in told if isinstance(event, FeedParsed)} >= {"osv PyPI", "osv Debian", "kev"}
+
+
+def test_rows_that_went_elsewhere_are_not_taken_for_none(feed_server: Any, tmp_path: Path) -> None:
+    """Nodes that do not share the folder, or parse with another version, must not make an empty database."""
+    feed_server.files |= small()
+    first = run(tmp_path, feed_server.url, feeds=FOUR)
+    feed_server.files[place(osv.url("PyPI"))] = zipped(*(record(f"PYSEC-{n}", "PyPI", "p", "3") for n in range(3)))
+
+    def elsewhere(parts: Any, done: Any, progress: Any) -> None:
+        for part in parts:
+            done(part, Summary(3, 3))
+
+    done = run(tmp_path, feed_server.url, feeds=FOUR, runner=elsewhere)
+    assert done.database == first.database and done.incomplete == ("osv",) and "same folder" in done.warnings[0]
+    with pytest.raises(FeedUnavailable, match="same folder"):
+        run(tmp_path / "other", feed_server.url, feeds=FOUR, runner=elsewhere)
 
 
 class Deadly(Breaking):
