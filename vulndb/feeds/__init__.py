@@ -25,6 +25,7 @@ FEEDS: tuple[Feed, ...] = tuple(
         "azure",
         "photon",
         "arch",
+        "redhat",
     )
 )
 
