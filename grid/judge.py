@@ -267,27 +267,29 @@ def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
 # packages are matched too: a few findings that no image shows cost less than the join that would leave them out.
 _CANDIDATES = """
 SELECT DISTINCT p.package_id, p.ecosystem, p.name, p.version, p.source_name, p.source_version, p.arch, p.modularity,
-    p.origin, NULL::VARCHAR[] AS repositories,
+    p.origin, CASE WHEN l.ecosystem IS NULL THEN places.repositories END AS repositories,
     CASE WHEN l.ecosystem IS NULL THEN places.os_namespace ELSE l.namespace END AS applies
 FROM packages p JOIN places USING (layer_digest) LEFT JOIN languages l USING (ecosystem)
 WHERE (p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM sweeps WHERE sweep_id = $sweep))
     AND (p.found_as IS DISTINCT FROM 'sbom' OR l.ecosystem IS NOT NULL)
 """
 
-_PLACES_OF_STACK = """
+_PLACES_OF_STACK = f"""
 CREATE TEMP TABLE places AS
 WITH tops AS (SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest)
-SELECT DISTINCT s.layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name
+SELECT DISTINCT s.layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name,
+    {match.REPOSITORIES} AS repositories
 FROM stack s JOIN tops t USING (digest) JOIN chains c ON c.chain_id = t.chain_id
 """
 
-_PLACES_OF_SWEEP = """
+_PLACES_OF_SWEEP = f"""
 CREATE TEMP TABLE places AS
 WITH tops AS (
     SELECT DISTINCT t.chain_id FROM images i JOIN image_chains t USING (digest)
     WHERE i.sweep_id = ? AND i.status IN ('ok', 'incomplete')
 )
-SELECT DISTINCT unnest(c.layers) AS layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name
+SELECT DISTINCT unnest(c.layers) AS layer_digest, c.os_namespace, c.distro_id, c.distro_version, c.distro_name,
+    {match.REPOSITORIES} AS repositories
 FROM tops JOIN chains c USING (chain_id)
 """
 
@@ -382,6 +384,13 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         known = _known_namespaces(con, database, candidates)
         releases = con.sql(_RELEASES).to_arrow_table()
     unordered = hits.unparsed.num_rows
+    if hits.foreign.num_rows:
+        emit(
+            Warned(
+                f"{hits.foreign.num_rows} OS packages are another publisher's: "
+                "their distribution's advisories are not about them"
+            )
+        )
     if unordered:
         emit(
             Warned(

@@ -66,6 +66,12 @@ CANDIDATES = pa.schema(
 """What is matched: distinct packages, each with the OSV ecosystem whose advisories apply (null: none do), and the
 repositories (and CPEs) that its image names, null where it names none."""
 
+REPOSITORIES = """
+CASE WHEN os_namespace LIKE 'Red Hat:%' AND (len(content_sets) > 0 OR len(content_cpes) > 0)
+THEN list_concat(coalesce(content_sets, []), coalesce(content_cpes, [])) END
+"""
+"""SQL: what the repositories of a row of ``chains`` are, as far as advisories of its distribution tell them apart."""
+
 CHANNEL = "left(md5(array_to_string(list_sort(list_distinct({0})), chr(10))), 16)"
 """SQL: a list of repositories as the name of a channel, ``FINDINGS.channel``."""
 
@@ -327,7 +333,7 @@ SELECT DISTINCT
         CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END,
         CASE WHEN s.epochs THEN '^$' ELSE '^[0-9]+:' END, ''
     ) AS version,
-    CASE WHEN len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
+    CASE WHEN s.system AND len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
     list_sort(list_distinct(c.repositories)) AS repositories,
     s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name,
     regexp_full_match(c.name, s.inert) AS inert

@@ -9,6 +9,7 @@
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{system}``    the names of OS package ecosystems
   ``{unmanaged}`` those of programs that no package manager knows
+  ``{channel}``   of a row of ``chains``, which repositories it is judged by (``findings.channel``)
 A file whose name starts with ``_`` is a step on the way: it goes to the schema ``parts``.
 """
 
@@ -30,6 +31,7 @@ import pyarrow as pa
 from grid.counting import NEWEST, RUNS
 from grid.ecosystems import ALL
 from grid.errors import LakeInvalid, QueryInvalid
+from grid.match import CHANNEL, REPOSITORIES
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
 from grid.store import TABLES, VIEWS, VIEWS_MARK, Lake
 
@@ -195,6 +197,7 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
     places["unmanaged"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.unmanaged) + ")"
     system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
     places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
+    places["channel"] = f"CASE WHEN {REPOSITORIES} IS NOT NULL THEN {CHANNEL.format(REPOSITORIES)} END"
     places["sweep"] = "" if latest else "i.sweep_id,"
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
     for name, other in views().items():

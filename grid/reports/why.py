@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from grid.database import Database
+from grid.ecosystems import BY_NAME
 from grid.images import Step, history
-from grid.match import CANDIDATES, explain
+from grid.match import CANDIDATES, REPOSITORIES, explain
 from grid.reports.results import image_name
 
 Row = Mapping[str, Any]
@@ -101,6 +102,7 @@ def show_packages(
     namespaces = {row["package_id"]: row["namespace"] for row in shown}
     origins = {(row["package_id"], row["layer_digest"], row["source_path"]): row for row in shown}
     ordinals = {layer["layer_digest"]: layer for layer in layers}
+    (judged,) = _rows(con, f"SELECT any_value({REPOSITORIES}) AS it FROM chains WHERE chain_id = ?", chains[-1])
     for package in packages:
         layer = ordinals[package["layer_digest"]]
         console.print(
@@ -127,7 +129,8 @@ def show_packages(
         console.print(Text("  → in the image", style="green"))
         if origin := origins.get((package["package_id"], *place)):
             _show_origin(console, origin, ordinals[origin["introduced_layer"]])
-        _show_advisories(console, con, package, namespaces.get(package["package_id"]), database)
+        place_of_origin = {"namespace": namespaces.get(package["package_id"]), "repositories": judged["it"]}
+        _show_advisories(console, con, {**package, **place_of_origin}, database)
 
 
 def _show_origin(console: Console, origin: Row, layer: Row) -> None:
@@ -138,16 +141,19 @@ def _show_origin(console: Console, origin: Row, layer: Row) -> None:
     )  # fmt: skip
 
 
-def _show_advisories(
-    console: Console, con: Any, package: Row, namespace: str | None, database: Database | None
-) -> None:
+def _show_advisories(console: Console, con: Any, package: Row, database: Database | None) -> None:
+    namespace = package["namespace"]
     if database is None:
         console.print(Text("  not matched: there is no vulnerability database (scangrid db update)", style="yellow"))
         return
     if namespace is None:
         console.print(Text("  not matched: no advisories are known for this distribution", style="yellow"))
         return
-    row = {name: package[name] for name in CANDIDATES.names if name != "namespace"} | {"namespace": namespace}
+    if BY_NAME[package["ecosystem"]].foreign(namespace, package["origin"] or "", package["version"]):
+        whose = f"another publisher's package ({package['origin'] or 'as its version says'})"
+        console.print(Text(f"  not matched: {whose}; advisories of {namespace} are not about it", style="yellow"))
+        return
+    row = {name: package[name] for name in CANDIDATES.names}
     verdicts = explain(con, database, pa.Table.from_pylist([row], schema=CANDIDATES))
     hits = sum(v.matched for v in verdicts)
     console.print(f"  {len(verdicts)} advisory ranges of {namespace} name it, {hits} match:")

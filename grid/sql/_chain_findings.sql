@@ -5,7 +5,7 @@ SELECT p.ck, p.layer_digest, p.source_path, p.ecosystem, p.name AS package, p.ve
        coalesce(o.n, p.n) <= p.base_layers AS from_base, f.*
 FROM (
   SELECT l.ck, l.rk, l.n, l.step, l.base_layers, p.*,
-         CASE WHEN p.ecosystem IN {system} THEN coalesce(l.os_namespace, '-') ELSE '' END AS system
+         CASE WHEN p.ecosystem IN {system} THEN l.judged_by ELSE '' END AS system
   FROM {_chain_visible} l JOIN (SELECT *, {key:layer_digest} AS lk FROM packages) p ON p.lk = l.lk
   WHERE (l.off IS NULL OR NOT list_contains(l.off, p.source_path))
     AND (p.found_as IS DISTINCT FROM 'sbom' OR (
