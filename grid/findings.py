@@ -13,6 +13,7 @@ language's own database such as PYSEC 2, a bare CVE 3):
   NVD, other distributions (``_RATERS``), GHSA, anyone; for languages GHSA, NVD, distributions, anyone, the record's
   own. Of several ratings of one source the label that it states goes before one worked out from a vector, then
   CVSS v4 before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
+  A package that is itself the attack (``MAL-``) is critical whatever else is said.
 * **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
 * **epss, epss_date**: the highest score of any id of the problem and its day; null where there is none.
 * **ratings**: all of them, in the order of that choice, the distribution's of this very package first.
@@ -244,7 +245,8 @@ ids AS (
 ),
 named AS (
     SELECT problem_id, coalesce(list(id ORDER BY id) FILTER (id <> vuln_id), []) AS aliases,
-        bool_or(exploited.cve_id IS NOT NULL) AS kev, min(exploited.due_date) AS kev_due_date,
+        bool_or(ids.id LIKE 'MAL-%') AS malicious, bool_or(exploited.cve_id IS NOT NULL) AS kev,
+        min(exploited.due_date) AS kev_due_date,
         bool_or(exploited.ransomware) AS kev_ransomware, max(likely.score) AS epss,
         max_by(likely.date, (likely.score, likely.date)) AS epss_date
     FROM ids LEFT JOIN likely ON likely.cve_id = ids.id LEFT JOIN exploited ON exploited.cve_id = ids.id
@@ -301,8 +303,12 @@ decided AS (
 ),
 rated AS (
     SELECT * EXCLUDE (chosen, scored, ratings, package_source, package_label, by_package),
-        CASE WHEN by_package THEN package_label ELSE coalesce(chosen.label, 'unknown') END AS severity,
-        CASE WHEN by_package THEN package_source ELSE chosen.source END AS severity_source,
+        CASE
+            WHEN malicious THEN 'critical' WHEN by_package THEN package_label ELSE coalesce(chosen.label, 'unknown')
+        END AS severity,
+        CASE
+            WHEN malicious THEN 'malicious-packages' WHEN by_package THEN package_source ELSE chosen.source
+        END AS severity_source,
         CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.score ELSE scored.score END AS score,
         CASE WHEN NOT by_package AND chosen.score IS NOT NULL THEN chosen.vector ELSE scored.vector END AS vector,
         CASE

@@ -583,6 +583,7 @@ FINDINGS = Table(
         Column("severity_source", LABEL, "who rated it: the distribution, `ghsa`, `nvd`, `cvss` …", True),
         Column("score", FLOAT, "CVSS base score", True),
         Column("vector", TEXT, "CVSS vector", True),
+        Column("malicious", FLAG, "the package itself is the attack: a `MAL-` record is among its ids", True),
         Column("kev", FLAG, "in CISA's list of exploited vulnerabilities"),
         Column("epss", FLOAT, "probability of exploitation within 30 days", True),
         Column(

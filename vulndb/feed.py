@@ -233,6 +233,12 @@ class FileState:
     """Not parsed: it only says what to fetch."""
 
 
+def mirrored(url: str) -> str:
+    """Where a mirror has the file of a URL: ``host/path``; a query makes ``host/path@query`` of it."""
+    parts = urlsplit(url)
+    return f"{parts.netloc}{parts.path}" if not parts.query else f"{parts.netloc}{parts.path.rstrip('/')}@{parts.query}"
+
+
 class Transport(Protocol):
     """Brings one file; see ``vulndb.fetch`` for the one that speaks HTTP and reads mirrors."""
 
@@ -277,13 +283,9 @@ class Workspace:
         return self.folder.name
 
     def path(self, url: str) -> Path:
-        """Where the file of a URL is kept: ``host/path`` below the folder."""
-        parts = urlsplit(url)
-        return (
-            self.folder
-            / quote(parts.netloc, safe=".-")
-            / quote(parts.path.strip("/"), safe="./- ").replace("..", "%2E%2E")
-        )
+        """Where the file of a URL is kept: ``host/path`` (``host/path@query``) below the folder."""
+        host, _, path = mirrored(url).partition("/")
+        return self.folder / quote(host, safe=".-") / quote(path.strip("/"), safe="./- @=&").replace("..", "%2E%2E")
 
     def save(self) -> None:
         """Make the state durable."""

@@ -1,7 +1,8 @@
 """How feed files are brought: over HTTP, from a mirror's URL, or from a mirror's folder.
 
-A mirror holds ``https://host/path`` at ``MIRROR/host/path``. Requests are conditional, a broken download
-goes on by Range where it stopped, and what arrives replaces the last good file only when it is whole.
+A mirror holds ``https://host/path`` at ``MIRROR/host/path``, and ``https://host/path?query`` at ``host/path@query``.
+Requests are conditional, a broken download goes on by Range where it stopped, and what arrives replaces the last good
+file only when it is whole.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import httpx
 import tenacity
 
 from grid.errors import FeedInvalid, FeedUnavailable, UsageError
-from vulndb.feed import Absent, FileState, Source, Unchanged
+from vulndb.feed import Absent, FileState, Source, Unchanged, mirrored
 
 SILENCE = 60.0
 """Seconds without a byte after which a connection counts as dead. There is no limit on the whole."""
@@ -111,8 +112,7 @@ class HttpTransport:
         """
         if self._folder is not None:
             return self._copy(source, target, known, progress, check)
-        parts = urlsplit(source.url)
-        address = f"{self._base}/{parts.netloc}{parts.path}" if self._base else source.url
+        address = f"{self._base}/{mirrored(source.url)}" if self._base else source.url
         if known is not None and known.origin != public(address):
             known = None
         retrying = tenacity.Retrying(
@@ -243,8 +243,8 @@ class HttpTransport:
         self, source: Source, target: Path, known: FileState | None, progress: Progress, check: Check
     ) -> FileState:
         assert self._folder is not None
-        parts = urlsplit(source.url)
-        names = [parts.netloc, *unquote(parts.path).strip("/").split("/")]
+        host, _, path = mirrored(source.url).partition("/")
+        names = [host, *unquote(path).strip("/").split("/")]
         if any(name in ("", ".", "..") for name in names):
             raise FeedInvalid(f"{source.url} has no place in a folder")
         origin = self._folder.joinpath(*names)

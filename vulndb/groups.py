@@ -17,7 +17,7 @@ _DISTRIBUTIONS = frozenset(
     {
         "AlmaLinux", "Alpaquita", "Alpine", "Amazon Linux", "Arch Linux", "Azure Linux",
         "BellSoft Hardened Containers", "Chainguard", "Debian", "Echo", "Fedora", "Mageia", "MinimOS", "Oracle Linux",
-        "Photon OS", "Red Hat", "Rocky Linux", "SUSE", "Ubuntu", "Wolfi", "openEuler",
+        "Photon OS", "Red Hat", "Rocky Linux", "SUSE", "SecureOS", "Ubuntu", "Wolfi", "openEuler",
         "openSUSE",
     }
 )  # fmt: skip

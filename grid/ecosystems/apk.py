@@ -85,7 +85,7 @@ def namespace(distro: Distro) -> str | None:
         return f"Alpine:v{release[1]}" if release else None
     if distro.id == "alpaquita":
         return f"Alpaquita:{distro.version_id}" if distro.version_id else None
-    return {"wolfi": "Wolfi", "chainguard": "Chainguard", "minimos": "MinimOS"}.get(distro.id)
+    return {"wolfi": "Wolfi", "chainguard": "Chainguard", "minimos": "MinimOS", "secureos": "SecureOS"}.get(distro.id)
 
 
 ECOSYSTEM = Ecosystem(
@@ -93,7 +93,7 @@ ECOSYSTEM = Ecosystem(
     version=1,
     key=key,
     namespace=namespace,
-    osv=("Alpine", "Wolfi", "Chainguard", "Alpaquita", "MinimOS"),
+    osv=("Alpine", "Wolfi", "Chainguard", "Alpaquita", "MinimOS", "SecureOS"),
     wants=Wants(paths=_PATHS),
     read=read,
     system=True,

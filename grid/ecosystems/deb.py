@@ -141,6 +141,8 @@ def namespace(distro: Distro) -> str | None:
     A derivative has those of the release it is made from if it names that by its codename: the numbers are its own
     (Mint 21 is made from Ubuntu 22.04, Devuan 5 from Debian 12, Kali from none).
     """
+    if distro.id == "echo":  # rebuilds of Debian's packages, without releases
+        return "Echo"
     if distro.id not in ("debian", "ubuntu"):
         base = UBUNTU_CODENAMES.get(distro.codename) if "ubuntu" in distro.id_like else None
         if base is not None:
@@ -182,7 +184,7 @@ ECOSYSTEM = Ecosystem(
     version=2,
     key=key,
     namespace=namespace,
-    osv=("Debian", "Ubuntu"),
+    osv=("Debian", "Echo", "Ubuntu"),
     wants=Wants(paths=frozenset({_STATUS, MANIFEST}), globs=(f"{_STATUS_D}*",)),
     read=read,
     system=True,

@@ -12,5 +12,5 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, f.vuln_id, f.aliases, 
        f.state, f.severity, f.score, f.vector, f.kev, f.epss, f.layer_digest, f.source_path, f.ecosystem, f.published,
        f.modified, f.title, f.url, f.arch, f.namespace, f.advisories, f.introduced, f.severity_source, f.package_id,
        f.source_name, i.os, i.arch AS platform_arch, f.risk, f.ratings, f.epss_date, f.kev_due_date, f.kev_ransomware,
-       f.introduced_layer, f.introduced_by, f.from_base, coalesce(f.found_as, 'installed') AS found_as, f.subscriber_fix, f.cve_status
+       f.introduced_layer, f.introduced_by, f.from_base, coalesce(f.found_as, 'installed') AS found_as, f.subscriber_fix, f.cve_status, f.malicious
 FROM {_images} i JOIN {_chain_findings} f ON f.ck = i.ck AND {same:f}

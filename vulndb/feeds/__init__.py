@@ -26,6 +26,10 @@ FEEDS: tuple[Feed, ...] = tuple(
         "photon",
         "arch",
         "redhat",
+        "fedora",
+        "minimos",
+        "secureos",
+        "echo",
     )
 )
 

@@ -50,7 +50,7 @@ MAX_RECORD = 32 * MIB
 MAX_RECORDS = 5_000_000
 MAX_TOTAL = 64 * 1024 * MIB
 """Uncompressed bytes of a whole zip."""
-_ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Fedora", "Oracle Linux", "Red Hat"})
+_ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Fedora", "Oracle Linux", "Red Hat", "SecureOS"})
 """Namespaces of ours that are named in OSV's manner, but that OSV does not have, or (Red Hat) has in other words."""
 _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
@@ -305,6 +305,8 @@ def _severity(namespace: str, entry: Mapping[str, Any]) -> str | None:
 def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
     prefix = name.partition("-")[0]
     rater = _RATERS.get(prefix, prefix.lower())
+    if prefix == "MAL":  # the package itself is the attack; such records carry no rating
+        yield Rating("malicious-packages", label="critical")
     lists = [record.get("severity")]
     entries = record.get("affected")
     if not lists[0] and isinstance(entries, list):

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import orjson
+
 from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Advisory, Record, Source, Transport, Workspace, fetch_all, load_json
+from vulndb.feed import MIB, Advisory, Record, Source, Transport, Workspace, fetch_all
 from vulndb.feeds import alpine
+from vulndb.streams import inflated
+
+MAX_INFLATED = 512 * MIB
 
 
 class SecdbFeed:
@@ -28,7 +33,12 @@ class SecdbFeed:
 
     def records(self, path: Path) -> Iterator[Record]:
         """The advisories of one file; raises FeedInvalid if it is none."""
-        document = load_json(path)
+        with inflated(path, MAX_INFLATED) as stream:
+            content = stream.read()
+        try:
+            document = orjson.loads(content)
+        except ValueError as error:
+            raise FeedInvalid(f"{path.name} is not JSON: {error}") from error
         packages = document.get("packages") if isinstance(document, dict) else None
         if not isinstance(packages, list):
             raise FeedInvalid(f"{path.name} is no secdb file: it lacks 'packages'")

@@ -1,0 +1,7 @@
+"""MinimOS's secdb: one JSON file, as Wolfi's."""
+
+from __future__ import annotations
+
+from vulndb.feeds.wolfi import SecdbFeed
+
+FEED = SecdbFeed("minimos", "MinimOS", "https://packages.mini.dev/advisories/secdb/security.json")
