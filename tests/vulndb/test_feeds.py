@@ -243,7 +243,7 @@ def test_the_tracker_fixture_of_real_data(tmp_path: Path) -> None:
         (name,) = [n for n in zipped.namelist() if n.endswith("input/debian.json")]
         document = json.loads(zipped.read(name))
         (tmp_path / "json").write_bytes(zipped.read(name))
-    debian.check(tmp_path / "json")
+    debian.FEED.check(tmp_path / "json")
     found = {(a.id, x.namespace, x.name): x for a in debian.records(tmp_path / "json") if isinstance(a, Advisory)
              for x in a.affected}  # fmt: skip
     for source, problems in document.items():

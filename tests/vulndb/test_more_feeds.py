@@ -51,11 +51,11 @@ def told(records: Any) -> set[tuple[str, str, str]]:
 def test_minimos_and_secureos_are_read_as_wolfis_secdb_is(tmp_path: Path) -> None:
     content, expected = golden("minimos", "security.json")
     (tmp_path / "security.json").write_bytes(content)
-    found = told(minimos.FEED.records(tmp_path / "security.json"))
+    found = told(minimos.FEED.read("", tmp_path / "security.json"))
     assert found == expected and len(found) > 50
     content, expected = golden("secureos", "secdb.json")
     (tmp_path / "secdb.json.gz").write_bytes(gzip.compress(content))
-    found = told(secureos.FEED.records(tmp_path / "secdb.json.gz"))
+    found = told(secureos.FEED.read("", tmp_path / "secdb.json.gz"))
     assert found <= expected and len(found) > 15  # of several versions for one CVE the last is where it was fixed
     assert {row[:2] for row in found} == {row[:2] for row in expected}
     for content in (b"", gzip.compress(b"{")[:-4], gzip.compress(b"[]"), b"\xff"):

@@ -458,5 +458,5 @@ def test_an_image_of_extended_support_is_judged_by_its_own_fixes(publisher: Publ
         (f["package_id"], f["channel"] is None): (f["fixed_version"], f["severity"], f["severity_source"])
         for f in found
     }
-    assert told == {(1, True): ("1-10.el8_10", "medium", "red hat"), (2, False): ("1-8.el8_6.2", "critical", "redhat")}
+    assert told == {(1, True): ("1-10.el8_10", "medium", "redhat"), (2, False): ("1-8.el8_6.2", "critical", "redhat")}
     assert key("1-8.el8_6.2") < key("1-10.el8_10")

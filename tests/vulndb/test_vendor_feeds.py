@@ -34,7 +34,6 @@ from vulndb.feeds import (
     amazon,
     arch,
     azure,
-    chainguard,
     eol,
     epss,
     nvd,
@@ -225,9 +224,9 @@ def test_end_of_life_dates_of_distributions(sample: Any, feed_server: Any, tmp_p
 
 @pytest.mark.parametrize("name", ["wolfi", "chainguard"])
 def test_secdbs_without_releases(sample: Any, feed_server: Any, tmp_path: Path, name: str) -> None:
-    feed = {"wolfi": wolfi.FEED, "chainguard": chainguard.FEED}[name]
+    address = {"wolfi": "packages.wolfi.dev/os", "chainguard": "packages.cgr.dev/chainguard"}[name]
     raw = sample(name, "input/secdb/security.json")
-    feed_server.files[place(feed.url)] = raw
+    feed_server.files[f"{address}/security.json"] = raw
     done = run(tmp_path, feed_server, name)
     pairs = {
         (package["pkg"]["name"], token, version)
@@ -682,7 +681,7 @@ def test_json_of_any_shape_is_read_or_refused(tmp_path: Path, document: object) 
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"vulnerabilities": [document], "packages": [document]}))
     assert all(isinstance(record, Rated | Skipped) for record in nvd.records(path))
-    assert all(isinstance(record, Advisory | Skipped) for record in wolfi.FEED.records(path))
+    assert all(isinstance(record, Advisory | Skipped) for record in wolfi.FEED.read("", path))
     for found in (document, [document], {"result": [document]}):
         for read in (arch.records, eol.records, lambda d: photon.records(d, "n")):
             with suppress(FeedInvalid):

@@ -15,7 +15,7 @@ Format (https://security.archlinux.org/all.json): ``[{"name": "AVG-1", "packages
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +28,16 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_all,
     load_json,
     mapping,
     one_line,
     strings,
 )
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 
 URL = "https://security.archlinux.org/all.json"
 NAMESPACE = "Arch Linux"
-
-
-class ArchFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "arch"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL, 64 * MIB)], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(load_json(path))
 
 
 def records(document: object) -> Iterator[Record]:
@@ -91,10 +74,9 @@ def _said(group: Mapping[str, Any]) -> tuple[tuple[Range, ...], str] | None:
     return ((Range((("introduced", "0"),)),), state) if status != "Fixed" else None
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless groups can be read from the file."""
-    if not any(isinstance(record, Advisory) for record in records(load_json(path))):
-        raise FeedInvalid("Arch's tracker is empty")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(load_json(path))
 
 
-FEED = ArchFeed()
+FEED = FileFeed("arch", [Source(URL, 64 * MIB)], read)

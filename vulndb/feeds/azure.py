@@ -6,7 +6,7 @@ that the CVE is not, or not any more, one of the package (the criteria are still
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,13 +18,11 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_some,
     one_line,
     timestamp,
 )
 from vulndb.groups import is_cve
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 from vulndb.streams import text_of
 
@@ -35,24 +33,6 @@ RELEASES = {"1": "cbl-mariner-1.0-oval.xml", "2": "cbl-mariner-2.0-oval.xml", "3
 def url(release: str) -> str:
     """Where a release's definitions are."""
     return f"{_BASE}/{RELEASES[release]}"
-
-
-class AzureFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "azure"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_some(workspace, transport, [Source(url(release), 512 * MIB) for release in RELEASES], oval.check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        by_file = {name: release for release, name in RELEASES.items()}
-        for state, path in workspace.present():
-            release = by_file.get(urlsplit(state.url).path.rpartition("/")[2])
-            if release is not None:
-                yield from records(path, f"Azure Linux:{release}")
 
 
 def records(path: Path, namespace: str) -> Iterator[Record]:
@@ -79,4 +59,12 @@ def records(path: Path, namespace: str) -> Iterator[Record]:
         )
 
 
-FEED = AzureFeed()
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file, whose name tells the release."""
+    by_file = {name: release for release, name in RELEASES.items()}
+    release = by_file.get(urlsplit(address).path.rpartition("/")[2])
+    if release is not None:
+        yield from records(path, f"Azure Linux:{release}")
+
+
+FEED = FileFeed("azure", [Source(url(release), 512 * MIB) for release in RELEASES], read, some=True, check=oval.check)

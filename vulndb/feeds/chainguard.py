@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vulndb.feeds.wolfi import SecdbFeed
+from vulndb.feeds.wolfi import secdb
 
-FEED = SecdbFeed("chainguard", "Chainguard", "https://packages.cgr.dev/chainguard/security.json")
+FEED = secdb("chainguard", "Chainguard", "https://packages.cgr.dev/chainguard/security.json")

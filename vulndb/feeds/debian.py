@@ -19,7 +19,7 @@ Format (https://security-tracker.debian.org/tracker/data/json): ``{SOURCE: {CVE:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +34,16 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_all,
     mapping,
     one_line,
 )
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 
 URL = "https://security-tracker.debian.org/tracker/data/json"
 _CHUNK = 1 * MIB
 _LARGEST = 256 * MIB
 """Characters of one source package's entry."""
-
-
-class DebianFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "debian"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL)], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(path)
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -191,10 +174,9 @@ def members(path: Path) -> Iterator[tuple[str, Any]]:
             raise FeedInvalid(f"{path.name} is not UTF-8") from error
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless the whole file can be read and holds advisories."""
-    if not sum(isinstance(record, Advisory) for record in records(path)):  # not any(): read to the end
-        raise FeedInvalid(f"{path.name} holds no advisory")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(path)
 
 
-FEED = DebianFeed()
+FEED = FileFeed("debian", [Source(URL)], read)

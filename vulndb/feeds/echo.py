@@ -6,7 +6,7 @@ the problem is not fixed, and ``0`` means that it never was there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
@@ -18,31 +18,14 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_all,
     load_json,
     mapping,
 )
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 
 URL = "https://advisory.echohq.com/data.json"
 NAMESPACE = "Echo"
-
-
-class EchoFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "echo"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL, 128 * MIB)], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(load_json(path))
 
 
 def records(document: object) -> Iterator[Record]:
@@ -67,10 +50,9 @@ def records(document: object) -> Iterator[Record]:
             )
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless problems can be read from the file."""
-    if not any(isinstance(record, Advisory) for record in records(load_json(path))):
-        raise FeedInvalid("Echo's file is empty")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(load_json(path))
 
 
-FEED = EchoFeed()
+FEED = FileFeed("echo", [Source(URL, 128 * MIB)], read)

@@ -7,7 +7,7 @@ Format: https://endoflife.date/docs/api/v1/ (``/products/full``): ``{"result": [
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
@@ -17,13 +17,11 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_all,
     load_json,
     mapping,
     one_line,
 )
+from vulndb.plain import FileFeed
 
 URL = "https://endoflife.date/api/v1/products/full"
 DISTROS = {
@@ -46,21 +44,6 @@ DISTROS = {
 }
 """Product at endoflife.date → ``ID`` in os-release; CentOS and CentOS Stream, which share one, under two names."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class EolFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "eol"
-    version = 2
-    verdicts = False
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL, 64 * MIB)], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(load_json(path))
 
 
 def records(document: object) -> Iterator[Record]:
@@ -89,10 +72,9 @@ def _day(value: object) -> str | None:
     return value if isinstance(value, str) and _DAY.fullmatch(value) else None
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless releases can be read from the file."""
-    if not any(isinstance(record, EndOfLife) for record in records(load_json(path))):
-        raise FeedInvalid("the list of end-of-life dates names no distribution")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(load_json(path))
 
 
-FEED = EolFeed()
+FEED = FileFeed("eol", [Source(URL, 64 * MIB)], read, version=2, verdicts=False, told=EndOfLife)

@@ -5,29 +5,15 @@ Format: https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import Exploited, Record, Skipped, Source, Transport, Workspace, fetch_all, load_json, one_line
+from vulndb.feed import Exploited, Record, Skipped, Source, load_json, one_line
 from vulndb.groups import is_cve
+from vulndb.plain import FileFeed
 
 URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
-
-
-class KevFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "kev"
-    version = 1
-    verdicts = False
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL)], _check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from entries(load_json(path))
 
 
 def entries(document: object) -> Iterator[Record]:
@@ -52,9 +38,9 @@ def entries(document: object) -> Iterator[Record]:
         )
 
 
-def _check(path: Path) -> None:
-    if not any(isinstance(entry, Exploited) for entry in entries(load_json(path))):
-        raise FeedInvalid("the list of exploited vulnerabilities is empty")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``entries`` of a file."""
+    yield from entries(load_json(path))
 
 
-FEED = KevFeed()
+FEED = FileFeed("kev", [Source(URL)], read, verdicts=False, told=Exploited)

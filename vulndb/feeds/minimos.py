@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vulndb.feeds.wolfi import SecdbFeed
+from vulndb.feeds.wolfi import secdb
 
-FEED = SecdbFeed("minimos", "MinimOS", "https://packages.mini.dev/advisories/secdb/security.json")
+FEED = secdb("minimos", "MinimOS", "https://packages.mini.dev/advisories/secdb/security.json")

@@ -8,14 +8,14 @@ publisher or from CISA is ``cna``, and only said of a CVE that the NVD did not r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, Transport, Workspace, fetch_some, mapping, strings
+from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, mapping, strings
 from vulndb.groups import is_cve
+from vulndb.plain import FileFeed
 from vulndb.streams import inflated, items
 
 FIRST = 2002
@@ -28,22 +28,6 @@ _OWN = "nvd@nist.gov"
 def url(year: int) -> str:
     """Where a year's CVEs are."""
     return f"https://nvd.nist.gov/feeds/json/cve/2.0/nvdcve-2.0-{year}.json.gz"
-
-
-class NvdFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "nvd"
-    version = 2
-    verdicts = False
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        years = range(datetime.now(UTC).year, FIRST - 1, -1)
-        fetch_some(workspace, transport, [Source(url(year), _MAX) for year in years], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(path)
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -79,10 +63,14 @@ def _ratings(metrics: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating("nvd" if own else "cna", vector=vector, score=number)
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless the whole file can be read and holds ratings."""
-    if not sum(isinstance(record, Rated) for record in records(path)):
-        raise FeedInvalid(f"{path.name} holds no rating")
+def sources() -> list[Source]:
+    """A file for each year."""
+    return [Source(url(year), _MAX) for year in range(datetime.now(UTC).year, FIRST - 1, -1)]
 
 
-FEED = NvdFeed()
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(path)
+
+
+FEED = FileFeed("nvd", sources, read, version=2, verdicts=False, some=True, told=Rated)

@@ -7,7 +7,7 @@ rebuilt for Ksplice or for FIPS carry that in their version; such a build is com
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -19,33 +19,16 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_all,
     one_line,
     timestamp,
 )
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 from vulndb.streams import text_of
 
 URL = "https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2"
 _PRODUCT = re.compile(r"Oracle Linux (\d+)(?:\..*)?")
 _ERRATUM = re.compile(r"EL[A-Z]{2}-\d{4}-\d+(?:-\d+)?")
-
-
-class OracleFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "oracle"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL, 1024 * MIB)], oval.check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(path)
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -92,4 +75,9 @@ def _ratings(metadata: Element) -> Iterator[Rating]:
             yield rating
 
 
-FEED = OracleFeed()
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(path)
+
+
+FEED = FileFeed("oracle", [Source(URL, 1024 * MIB)], read, check=oval.check)

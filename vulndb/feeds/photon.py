@@ -6,7 +6,7 @@ every version before ``res_ver`` is affected. ``Not Affected`` is a verdict; ``N
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,12 +20,10 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_some,
     load_json,
     mapping,
 )
+from vulndb.plain import FileFeed
 
 _BASE = "https://packages.broadcom.com/photon/photon_cve_metadata/cve_data_photon"
 RELEASES = ("1.0", "2.0", "3.0", "4.0", "5.0")
@@ -34,22 +32,6 @@ RELEASES = ("1.0", "2.0", "3.0", "4.0", "5.0")
 def url(release: str) -> str:
     """Where a release's CVEs are."""
     return f"{_BASE}{release}.json"
-
-
-class PhotonFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "photon"
-    version = 2
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_some(workspace, transport, [Source(url(release), 128 * MIB) for release in RELEASES], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for state, path in workspace.present():
-            release = urlsplit(state.url).path.rpartition("photon")[2].removesuffix(".json")
-            yield from records(load_json(path), f"Photon OS:{release}")
 
 
 def records(document: object, namespace: str) -> Iterator[Record]:
@@ -79,10 +61,10 @@ def records(document: object, namespace: str) -> Iterator[Record]:
         )
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless CVEs can be read from the file."""
-    if not any(isinstance(record, Advisory) for record in records(load_json(path), "")):
-        raise FeedInvalid(f"{path.name} holds no CVE")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file, whose name ends in the release."""
+    release = urlsplit(address).path.rpartition("photon")[2].removesuffix(".json")
+    yield from records(load_json(path), f"Photon OS:{release}")
 
 
-FEED = PhotonFeed()
+FEED = FileFeed("photon", [Source(url(release), 128 * MIB) for release in RELEASES], read, version=2, some=True)

@@ -29,6 +29,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -249,7 +250,7 @@ def document(content: bytes) -> Iterator[Record]:
         title = head.get("title") if head.get("category") == "csaf_vex" else vulnerability.get("title")
         yield Advisory(
             id=name,
-            affected=tuple(_affected(vulnerability, tree, harmless)),
+            affected=tuple(_affected(vulnerability, tree, harmless, overall)),
             title=one_line(title),
             published=timestamp(vulnerability.get("release_date")),
             modified=timestamp(tracking.get("current_release_date")),
@@ -274,7 +275,10 @@ _SECOND = frozenset({"i386", "i486", "i586", "i686", "s390", "ppc", "noarch", ""
 """Architectures whose packages come beside another's: that a fix is not for them says nothing."""
 
 
-def _affected(vulnerability: Mapping[str, Any], tree: csaf.Tree, harmless: frozenset[str]) -> Iterator[Affected]:
+def _affected(
+    vulnerability: Mapping[str, Any], tree: csaf.Tree, harmless: frozenset[str], overall: str | None
+) -> Iterator[Affected]:
+    """What is said of packages; a product whose impact is not told has the ``overall`` one."""
     status = mapping(vulnerability.get("product_status"))
     impact = csaf.by_product(vulnerability.get("threats"), "product_ids", "details", {"category": "impact"})
 
@@ -286,7 +290,7 @@ def _affected(vulnerability: Mapping[str, Any], tree: csaf.Tree, harmless: froze
                 continue
             found = tree.component(name)
             if found is not None and found.package.type == "rpm" and not found.package.name.endswith(_NO_PROGRAM):
-                told.append((name, found, severity))
+                told.append((name, found, severity or overall))
         named = {(found.cpe, found.module) for _, found, _ in told if not _source(found)}
         return [one for one in told if not _source(one[1]) or (one[1].cpe, one[1].module) not in named]
 
@@ -339,6 +343,15 @@ def _releases(cpe: str, version: str) -> tuple[str, ...]:
     return () if version else RELEASES
 
 
+@lru_cache(maxsize=100_000)
+def _order(version: str) -> bytes:
+    """Its key; below all others if it has none."""
+    try:
+        return key(version)
+    except VersionInvalid:
+        return b""
+
+
 _Package = tuple[str, str, str, str | None]
 """Namespace, name, module, severity."""
 
@@ -354,10 +367,7 @@ def _fixed(told: Iterable[tuple[csaf.Component, str | None]]) -> Iterator[Affect
             continue
         epoch = package.qualifiers.get("epoch", "0")
         version = package.version if epoch in ("", "0") else f"{epoch}:{package.version}"
-        try:
-            order = key(version)
-        except VersionInvalid:
-            order = b""
+        order = _order(version)
         for release in _releases(found.cpe, package.version):
             namespace = f"Red Hat:{release}"
             known.setdefault(namespace, set()).add(arch)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vulndb.feeds.wolfi import SecdbFeed
+from vulndb.feeds.wolfi import secdb
 
-FEED = SecdbFeed("secureos", "SecureOS", "https://security.secureos.io/v1/secdb.json.gz")
+FEED = secdb("secureos", "SecureOS", "https://security.secureos.io/v1/secdb.json.gz")

@@ -9,7 +9,7 @@ Server 15 SP1``. Where they say different things of a package, it is affected if
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from vulndb import oval
@@ -19,13 +19,11 @@ from vulndb.feed import (
     Record,
     Skipped,
     Source,
-    Transport,
-    Workspace,
-    fetch_some,
     one_line,
     timestamp,
 )
 from vulndb.groups import is_cve
+from vulndb.plain import FileFeed
 from vulndb.ratings import label
 from vulndb.streams import text_of
 
@@ -41,21 +39,6 @@ _LEAP = re.compile(r"openSUSE Leap (\d+\.\d+)(?: NonFree)?")
 def url(release: str) -> str:
     """Where a release's definitions are."""
     return f"{_BASE}/{release}.xml.bz2"
-
-
-class SuseFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "suse"
-    version = 1
-    verdicts = True
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_some(workspace, transport, [Source(url(release), 1024 * MIB) for release in RELEASES], oval.check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(path)
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -99,4 +82,9 @@ def namespace(product: str) -> str | None:
     return "openSUSE:Tumbleweed" if product == "openSUSE Tumbleweed" else None
 
 
-FEED = SuseFeed()
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(path)
+
+
+FEED = FileFeed("suse", [Source(url(release), 1024 * MIB) for release in RELEASES], read, some=True, check=oval.check)

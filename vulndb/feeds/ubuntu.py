@@ -6,33 +6,17 @@ of them. Large, and therefore only fetched on request (``--only ubuntu``), and f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
-from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Advisory, Record, Skipped, Source, Transport, Workspace, fetch_all
+from vulndb.feed import MIB, Record, Skipped, Source
 from vulndb.feeds import osv
+from vulndb.plain import FileFeed
 from vulndb.streams import inflated, tar_files
 
 URL = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
-
-
-class UbuntuFeed:
-    """See ``vulndb.feed.Feed``."""
-
-    name = "ubuntu"
-    version = 2
-    verdicts = True
-    default = False
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(URL, 2048 * MIB)], check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from records(path)
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -51,10 +35,9 @@ def records(path: Path) -> Iterator[Record]:
                 yield found
 
 
-def check(path: Path) -> None:
-    """Raises FeedInvalid unless the whole file can be read and holds records."""
-    if not sum(isinstance(record, Advisory) for record in records(path)):
-        raise FeedInvalid(f"{path.name} holds no record")
+def read(address: str, path: Path) -> Iterator[Record]:
+    """``records`` of a file."""
+    yield from records(path)
 
 
-FEED = UbuntuFeed()
+FEED = FileFeed("ubuntu", [Source(URL, 2048 * MIB)], read, version=2, default=False)

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Advisory, Record, Source, Transport, Workspace, fetch_all
+from vulndb.feed import MIB, Record, Source
 from vulndb.feeds import alpine
+from vulndb.plain import FileFeed
 from vulndb.streams import inflated
 
 MAX_INFLATED = 512 * MIB
 
 
-class SecdbFeed:
-    """A secdb without releases; see ``vulndb.feed.Feed``."""
-
-    version = 1
-    verdicts = True
-
-    def __init__(self, name: str, namespace: str, url: str) -> None:
-        self.name, self.namespace, self.url = name, namespace, url
-
-    def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
-        fetch_all(workspace, transport, [Source(self.url, 256 * MIB)], self.check)
-
-    def parse(self, workspace: Workspace) -> Iterator[Record]:
-        for _, path in workspace.present():
-            yield from self.records(path)
-
-    def records(self, path: Path) -> Iterator[Record]:
-        """The advisories of one file; raises FeedInvalid if it is none."""
-        with inflated(path, MAX_INFLATED) as stream:
-            content = stream.read()
-        try:
-            document = orjson.loads(content)
-        except ValueError as error:
-            raise FeedInvalid(f"{path.name} is not JSON: {error}") from error
-        packages = document.get("packages") if isinstance(document, dict) else None
-        if not isinstance(packages, list):
-            raise FeedInvalid(f"{path.name} is no secdb file: it lacks 'packages'")
-        yield from alpine.fixed_in(self.namespace, packages)
-
-    def check(self, path: Path) -> None:
-        """Raises FeedInvalid unless the whole file can be read and holds advisories."""
-        if not sum(isinstance(record, Advisory) for record in self.records(path)):
-            raise FeedInvalid(f"{path.name} holds no advisory")
+def secdb(name: str, namespace: str, url: str) -> FileFeed:
+    """The feed of a distribution that has a secdb without releases."""
+    return FileFeed(name, [Source(url, 256 * MIB)], partial(read, namespace))
 
 
-FEED = SecdbFeed("wolfi", "Wolfi", "https://packages.wolfi.dev/os/security.json")
+def read(namespace: str, address: str, path: Path) -> Iterator[Record]:
+    """The advisories of one file, compressed or not; raises FeedInvalid if it is none."""
+    with inflated(path, MAX_INFLATED) as stream:
+        content = stream.read()
+    try:
+        document = orjson.loads(content)
+    except ValueError as error:
+        raise FeedInvalid(f"{path.name} is not JSON: {error}") from error
+    packages = document.get("packages") if isinstance(document, dict) else None
+    if not isinstance(packages, list):
+        raise FeedInvalid(f"{path.name} is no secdb file: it lacks 'packages'")
+    yield from alpine.fixed_in(namespace, packages)
+
+
+FEED = secdb("wolfi", "Wolfi", "https://packages.wolfi.dev/os/security.json")
