@@ -13,6 +13,8 @@ from typing import NamedTuple
 _USUAL = frozenset({"", "baseos", "appstream", "crb", "server", "client", "workstation", "computenode"})
 """Editions of Enterprise Linux that every subscription has."""
 _ENTERPRISE = "enterprise_linux"
+_EXTRAS = frozenset({"rhel_extras", "rhel_extras_other"})
+"""Where releases 6 and 7 have what containers are made with; from 8 on it is part of appstream."""
 _MAJOR = re.compile(r"(?:Red Hat):(\d+)")
 
 
@@ -51,11 +53,9 @@ def covers(wide: Product, narrow: Product) -> bool:
 
 def usual(product: Product, major: str) -> bool:
     """Whether it is the operating system of this release, as every installation has it."""
-    return (
-        product.product == _ENTERPRISE
-        and (product.version == major or product.version.startswith(major + "."))
-        and product.edition in _USUAL
-    )
+    if product.version != major and not product.version.startswith(major + "."):
+        return False
+    return (product.product == _ENTERPRISE and product.edition in _USUAL) or product.product in _EXTRAS
 
 
 def major_of(namespace: str) -> str | None:

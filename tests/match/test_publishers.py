@@ -30,6 +30,17 @@ def test_an_image_that_names_no_repository_has_the_usual_ones(world) -> None:
     assert {row["channel"] for row in world.findings()} == {None}
 
 
+def test_release_7_has_its_extras(world) -> None:
+    extras, others = "cpe:/a:redhat:rhel_extras_other:7", "cpe:/a:redhat:rhel_extras_other:6"
+    for number, cpe in enumerate(
+        [extras, others, "cpe:/o:redhat:rhel_els:7", "cpe:/o:redhat:enterprise_linux:7::server"]
+    ):
+        world.advisory(f"CVE-{number}", f"CVE-{number}", source="redhat")
+        world.range("Red Hat:7", "docker", f"CVE-{number}", fixed="2", source="redhat", cpes=[cpe])
+    package = world.package("Red Hat:7", "docker", "1", origin="CentOS")
+    assert world.found() == {(package, "CVE-0"), (package, "CVE-3")}
+
+
 def test_an_image_is_judged_by_the_repositories_that_it_names(world) -> None:
     red_hat(world, CVE_1=[BASE], CVE_2=[APPS], CVE_3=[ANY], CVE_4=[EUS], CVE_5=[OPENSHIFT])
     world.tables["repository_cpes"] = [
