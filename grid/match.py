@@ -68,7 +68,8 @@ repositories (and CPEs) that its image names, null where it names none."""
 
 REPOSITORIES = """
 CASE WHEN os_namespace LIKE 'Red Hat:%' AND (len(content_sets) > 0 OR len(content_cpes) > 0)
-THEN list_concat(coalesce(content_sets, []), coalesce(content_cpes, [])) END
+THEN list_concat(coalesce(content_sets, []), coalesce(content_cpes, []))
+WHEN os_namespace LIKE 'Ubuntu:%' AND len(pro_services) > 0 THEN pro_services END
 """
 """SQL: what the repositories of a row of ``chains`` are, as far as advisories of its distribution tell them apart."""
 

@@ -558,7 +558,7 @@ FINDINGS = Table(
             "channel",
             LABEL,
             "which repositories of that distribution it was judged by: null for its usual ones, else a hash of those "
-            "that the images name (`chains.content_sets`, `chains.content_cpes`)",
+            "that the images name (`chains.content_sets`, `chains.content_cpes`, `chains.pro_services`)",
             True,
         ),
         Column("vuln_id", LABEL, "display id: CVE, else GHSA, else another"),
