@@ -198,8 +198,7 @@ def _table(work: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _schemes(pairs: pa.Table) -> pa.Table:
-    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source``, ``epochs``, ``inert``
-    and ``lender``.
+    """The (ecosystem, namespace) pairs that belong together, with ``system``, ``by_source``, ``epochs``, ``lender``.
 
     ``by_source`` says by which name and version packages are matched: their own or their source's. ``lender`` is the
     namespace as whose packages they are judged by what is not fixed there, too.
@@ -216,10 +215,8 @@ def _schemes(pairs: pa.Table) -> pa.Table:
             by_source = system and pair["namespace"].partition(":")[0] not in _BY_BINARY
             lender = known.borrows(pair["namespace"]) if known is not None else None
             epochs = pair["namespace"].partition(":")[0] not in _NO_EPOCHS
-            inert = known.inert if known is not None else ""
-            found = {"system": system, "by_source": by_source, "epochs": epochs, "lender": lender, "inert": inert}
-            fitting.append(pair | found)
-    names, flags = ("ecosystem", "namespace", "lender", "inert"), ("system", "by_source", "epochs")
+            fitting.append(pair | {"system": system, "by_source": by_source, "epochs": epochs, "lender": lender})
+    names, flags = ("ecosystem", "namespace", "lender"), ("system", "by_source", "epochs")
     return pa.Table.from_pylist(
         fitting, pa.schema([*((n, pa.string()) for n in names), *((n, pa.bool_()) for n in flags)])
     )
@@ -325,19 +322,26 @@ FROM candidates c JOIN foreign_origins f
 ORDER BY ALL
 """
 
+# Patterns that are constants are compiled once, those of a column for every row.
+_INERT = "CASE c.ecosystem {} ELSE false END".format(
+    " ".join(f"WHEN '{e.name}' THEN regexp_full_match(c.name, '{e.inert}')" for e in ecosystems.ALL if e.inert)
+)
+
 _PACKAGES = f"""
 CREATE TEMP TABLE stated_packages AS
 SELECT DISTINCT
     c.package_id, c.ecosystem, c.namespace, s.system, c.arch, c.modularity,
     CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
-    regexp_replace(
-        CASE WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version) ELSE c.version END,
-        CASE WHEN s.epochs THEN '^$' ELSE '^[0-9]+:' END, ''
-    ) AS version,
+    CASE
+        WHEN NOT s.epochs
+            THEN regexp_replace(coalesce(nullif(c.source_version, ''), c.version), '^[0-9]+:', '')
+        WHEN s.by_source THEN coalesce(nullif(c.source_version, ''), c.version)
+        ELSE c.version
+    END AS version,
     CASE WHEN s.system AND len(c.repositories) > 0 THEN {CHANNEL.format("c.repositories")} END AS channel,
     list_sort(list_distinct(c.repositories)) AS repositories,
     s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name,
-    regexp_full_match(c.name, s.inert) AS inert
+    {_INERT} AS inert
 FROM candidates c JOIN schemes s USING (ecosystem, namespace)
 ANTI JOIN foreign_origins f
     ON f.ecosystem = c.ecosystem AND f.namespace = c.namespace AND f.version = c.version
