@@ -74,7 +74,7 @@ class Wants:
         if self.every:
             return lambda path, mode: True
         names, suffixes, paths, executables = self.names, self.suffixes, self.paths, self.executables
-        glob = _any_glob(self.globs) if self.globs else None
+        glob = any_glob(self.globs) if self.globs else None
 
         def wanted(path: str, mode: int) -> bool:
             return (
@@ -100,7 +100,7 @@ class Wants:
         )
 
 
-def _any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
+def any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a path is of any of the globs. Nearly none is, and their plain beginnings and endings say so fast."""
     heads, tails, slow = [], [], []
     for glob in globs:

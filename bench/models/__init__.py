@@ -117,9 +117,10 @@ def in_child(function: str, arguments: Mapping[str, object], timeout: float = 36
 
 
 def environment() -> dict[str, str]:
-    """For child processes: ours, with this repository on the path."""
+    """For child processes: ours, with this repository on the path, and bytecode kept as an installation has it."""
     root = str(Path(__file__).parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
 def last_line(text: str) -> str:

@@ -14,6 +14,7 @@ from isal import isal_zlib
 from bench.images import PLANTED, Made, blob_paths, make
 from bench.models import Outcome, Work, clock, median, one_core
 from grid.detectors import detectors
+from grid.estate import Estate
 from grid.layers.scan import scan_layer
 from grid.model import LINUX_AMD64
 from grid.registries import Access, Registry, connect
@@ -31,7 +32,7 @@ def measure(work: Work) -> Outcome:
     (tag,) = registry.tags(repository) or ("",)
     (image,) = registry.resolve(repository, tag, (LINUX_AMD64,))
     paths = blob_paths(made.layout, [layer.digest for layer in image.layers])
-    chosen = detectors()
+    chosen = detectors(Estate().detector_names)
     found = _scan(registry, repository, image.layers, chosen)  # once before the clock runs: rules are compiled here
     floors: dict[bool, list[float]] = {False: [], True: []}
     scans: list[float] = []

@@ -12,8 +12,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import pyarrow as pa
 from isal import igzip_lib, isal_zlib
@@ -143,61 +143,66 @@ class _Readable:
         """Nothing is held."""
 
 
-def _plain(source: _Source) -> Iterator[bytes]:
-    while chunk := source.next():
-        yield chunk
+class _Decoder(Protocol):
+    """The uncompressed bytes of a source."""
+
+    def readinto(self, target: memoryview) -> int:
+        """Write the next bytes to ``target``, as many as come at once; 0 at the end."""
 
 
-def _gunzip(source: _Source) -> Iterator[memoryview]:
+class _Gzip:
     """Any number of members; what follows the last one is ignored if it is no member, as GNU gzip does.
 
-    isal's reader inflates into memory that is used again, which is a fifth faster than taking new bytes each time.
+    isal's reader inflates into memory that is used again, which is faster than taking new bytes each time.
     """
-    blob = _Readable(source, _AFTER_GZIP)
-    # What igzip.open() returns reads through this; the stub wants all of a file and knows no times.
-    reader: Any = isal_zlib._GzipReader(blob, _GZIP_INPUT)  # type: ignore[arg-type]
-    piece = memoryview(bytearray(PIECE))
-    room = piece[:1]  # so that the first member's header is known before it ends
-    done, header = 0, None
-    while True:
+
+    def __init__(self, source: _Source) -> None:
+        self._blob = _Readable(source, _AFTER_GZIP)
+        # What igzip.open() returns reads through this; the stub wants all of a file and knows no times.
+        self._reader: Any = isal_zlib._GzipReader(self._blob, _GZIP_INPUT)  # type: ignore[arg-type]
+        self._done = 0
+        self._header: int | None = None
+        self._ended = False
+
+    def readinto(self, target: memoryview) -> int:
+        if self._ended:
+            return 0
+        if self._header is None:
+            target = target[:1]  # so that the first member's header is known before it ends
         try:
-            n: int = reader.readinto(room)
+            n: int = self._reader.readinto(target)
         except _INFLATE_ERRORS as error:
             between = str(error).startswith("Not a gzipped file")
-            if not between and not blob.ended:
+            if not between and not self._blob.ended:
                 raise CompressionCorrupt(f"the gzip stream is damaged: {error}") from None
-            if not between and (header is None or (reader._last_mtime or 0) < _CUT_HEADER):
+            if not between and (self._header is None or (self._reader._last_mtime or 0) < _CUT_HEADER):
                 raise LayerTruncated("the gzip stream ends early") from None
-            if last := reader.tell() - done:
-                yield piece[:last]
-            return
-        if not n:
-            return
-        done += n
-        room, header = piece, reader._last_mtime
-        yield piece[:n]
+            self._ended = True
+            n = self._reader.tell() - self._done
+        self._done += n
+        self._header = self._reader._last_mtime
+        return n
 
 
-def _unzstd(source: _Source) -> Iterator[memoryview]:
+class _Zstd:
     """Any number of frames, skippable ones too. The window is at most 128 MiB, the decoder's own default.
 
     Through Arrow, because its reader bounds the output of a call and tells a stream that ends early.
     """
-    readable = _Readable(source)
-    stream = pa.CompressedInputStream(pa.PythonFile(readable, "r"), "zstd")
-    piece = memoryview(bytearray(PIECE))
-    while True:
+
+    def __init__(self, source: _Source) -> None:
+        self._readable = _Readable(source)
+        self._stream = pa.CompressedInputStream(pa.PythonFile(self._readable, "r"), "zstd")
+
+    def readinto(self, target: memoryview) -> int:
         try:
-            n: int = stream.readinto(piece)
+            return int(self._stream.readinto(target))
         except (OSError, pa.ArrowException, GridError) as error:
-            if readable.failure is not None:
-                raise readable.failure from None
+            if self._readable.failure is not None:
+                raise self._readable.failure from None
             if "Truncated" in str(error):
                 raise LayerTruncated("the zstd stream ends early") from None
             raise CompressionCorrupt(f"the zstd stream is damaged: {error}") from None
-        if not n:
-            return
-        yield piece[:n]
 
 
 class Stream:
@@ -208,10 +213,10 @@ class Stream:
         self._source = _Source(chunks, layer)
         self._layer = layer
         self._limits = limits
-        self._pieces: Iterator[bytes | memoryview] | None = None
-        """Each is read before the next is asked for, and may lie in the same memory."""
+        self._decoder: _Decoder | None = None
         self._diff: hashlib._Hash | None = None
-        self._view = memoryview(b"")
+        self._piece = memoryview(bytearray(PIECE))
+        self._view = self._piece[:0]
         self._at = 0
         self._end = 0
         self._base = 0
@@ -254,14 +259,21 @@ class Stream:
             target[:] = self._view[at : at + n]
             self._at = at + n
             return n
-        done = 0
-        while done < n:
-            part = self._view[self._at : self._at + n - done]
+        done = self._end - at
+        target[:done] = self._view[at:]
+        self._at = self._end
+        while n - done >= PIECE:  # where it is wanted, with no stop on the way
+            got = self._inflate(target[done : done + PIECE])
+            if not got:
+                return done
+            self._base += self._end + got
+            self._view, self._at, self._end = self._piece[:0], 0, 0
+            done += got
+        while done < n and self._refill():
+            part = self._view[: n - done]
             target[done : done + len(part)] = part
-            self._at += len(part)
+            self._at = len(part)
             done += len(part)
-            if done < n and not self._refill():
-                break
         return done
 
     def seek(self, position: int) -> bool:
@@ -310,21 +322,25 @@ class Stream:
 
     def _refill(self) -> bool:
         """Put the next piece in place of the one read; False at the end."""
+        n = self._inflate(self._piece)
+        self._base += self._end
+        self._view = self._piece[:n]
+        self._at = 0
+        self._end = n
+        return n > 0
+
+    def _inflate(self, target: memoryview) -> int:
+        """The next bytes of the layer, hashed and counted; 0 at the end."""
         try:
-            pieces = self._pieces if self._pieces is not None else self._sniff()
-            piece = next(pieces, b"")
+            decoder = self._decoder or self._sniff()
+            n = decoder.readinto(target)
         except (CompressionCorrupt, LayerTruncated) as error:
             raise self.verdict(error) from None
-        self._base += self._end
-        self._view = memoryview(piece)
-        self._at = 0
-        self._end = len(piece)
-        if not piece:
-            return False
-        if self._diff is not None:
-            self._diff.update(piece)
-        self._bound(self._base + self._end)
-        return True
+        if n:
+            if self._diff is not None:
+                self._diff.update(target[:n])
+            self._bound(self._base + self._end + n)
+        return n
 
     def _bound(self, total: int) -> None:
         limits = self._limits
@@ -340,7 +356,7 @@ class Stream:
                 DecompressionBomb(f"the layer inflates to more than {limits.max_ratio} times its compressed size")
             )
 
-    def _sniff(self) -> Iterator[bytes | memoryview]:
+    def _sniff(self) -> _Decoder:
         source = self._source
         head = source.next()
         while len(head) < 4 and (more := source.next()):
@@ -348,13 +364,13 @@ class Stream:
         source.push(head)
         self._compressed = True
         if head[:2] == _GZIP:
-            self._pieces = _gunzip(source)
+            self._decoder = _Gzip(source)
         elif head[:4] == _ZSTD or (head[1:4] == _ZSTD_SKIPPABLE and head[0] >> 4 == 5):
-            self._pieces = _unzstd(source)
+            self._decoder = _Zstd(source)
         else:
-            self._pieces = _plain(source)
+            self._decoder = _Readable(source)
             self._compressed = False
         algorithm = "sha512" if self._layer.diff_id.startswith("sha512:") else "sha256"
         if self._compressed or source.hash.name != algorithm:  # else digest and diff_id are one
             self._diff = hashlib.new(algorithm, usedforsecurity=False)
-        return self._pieces
+        return self._decoder

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from grid.errors import LayerTruncated, PathEscapesRoot
 from grid.layers import tar
 from grid.layers.blob import Stream
-from grid.model import Limits, Note, Wants
+from grid.model import Limits, Note, Wants, any_glob
 from grid.paths import path_hashes
 from grid.schema import ENTRIES, FILES
 
@@ -62,6 +62,8 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
         if want.globs:
             slow.append((bit, Wants(globs=want.globs).matcher()))
     suffixes = tuple({suffix for _, some in by_suffix for suffix in some})
+    globs = tuple({glob for want in wants if not want.every for glob in want.globs})
+    of_a_glob = any_glob(globs) if globs else None
 
     def classify(path: str, mode: int) -> int:
         bits = always
@@ -76,9 +78,10 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
             for bit, some in by_suffix:
                 if path.endswith(some):
                     bits |= bit
-        for bit, wanted in slow:
-            if not bits & bit and wanted(path, mode):
-                bits |= bit
+        if of_a_glob is not None and of_a_glob(path):  # most paths are of none
+            for bit, wanted in slow:
+                if not bits & bit and wanted(path, mode):
+                    bits |= bit
         return bits
 
     return classify
