@@ -34,6 +34,7 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "origins": ("chains", ["chain_id", "squash_id"]),
     "distro_support": ("matches", ["match_id"]),
     "findings": ("matches", ["match_id"]),
+    "statements": ("matches", ["match_id"]),
 }
 """Table → the table whose newest rows commit it, and the columns that both carry."""
 

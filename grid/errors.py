@@ -77,6 +77,10 @@ class EstateInvalid(UsageError):
     """estate.yaml is missing, is not YAML or breaks its schema; the message names the line."""
 
 
+class SuppressionInvalid(UsageError):
+    """A VEX document or an ignore file is missing, cannot be parsed or breaks its format; the message names it."""
+
+
 class QueryInvalid(UsageError):
     """DuckDB refused the SQL."""
 

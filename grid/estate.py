@@ -9,6 +9,9 @@ registries:
     tags: ["*", "!*-dev"]
 images:
   - docker://docker.io/library/debian:12
+vex: [vex/supplier.openvex.json]
+waivers:
+  - {id: CVE-2024-1234, purl: pkg:deb/debian/curl, repository: "shop/*", reason: not reachable, expires: 2027-01-31}
 """
 
 from __future__ import annotations
@@ -18,11 +21,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from packageurl import PackageURL
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -132,6 +146,43 @@ class LimitRules(_Model):
         return Limits(**{k: v for k, v in given.items() if k in known})
 
 
+def _ids(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _purl(value: str) -> str:
+    try:
+        PackageURL.from_string(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a package URL, as in pkg:deb/debian/curl") from None
+    return value
+
+
+class Waiver(_Model):
+    """A risk that the site accepts: findings that it meets stay in the lake, and no longer count."""
+
+    id: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_ids)] = ()
+    """One problem or a list of them, by any of its ids; without it every problem of ``purl``."""
+    purl: Annotated[str, AfterValidator(_purl)] | Literal[""] = ""
+    """A package URL; what it leaves out (version, qualifiers) is any."""
+    repository: Patterns = ()
+    """As ``repositories`` of a registry; without it all."""
+    tag: Patterns = ()
+    path: Patterns = ()
+    """The file that the package was found in."""
+    reason: Annotated[str, Field(min_length=1)]
+    expires: date | None = None
+    """The first day, in UTC, on which it no longer applies."""
+    origin: str = ""
+    """File and line; filled in when the estate is read."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Waiver:
+        if not self.id and not self.purl:
+            raise ValueError("a waiver needs an id or a purl")
+        return self
+
+
 def _platforms(value: object) -> object:
     if value == "all":
         return ()
@@ -161,6 +212,11 @@ class Estate(_Model):
     limits: LimitRules = LimitRules()
     lake: str = ""
     database: str = ""
+    vex: tuple[str, ...] = ()
+    """OpenVEX and CSAF documents, or folders of them."""
+    ignorefiles: tuple[str, ...] = ()
+    """Ignore files in the form of ``.trivyignore``, or of its YAML where the name ends so."""
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def wanted_platforms(self) -> tuple[Platform, ...]:
@@ -179,8 +235,12 @@ class Estate(_Model):
 
     def rules_hash(self) -> str:
         """Names the estate: an unfinished sweep of the same rules is continued."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"lake", "database"}), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude=_NOT_SCANNED), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_NOT_SCANNED = {"lake", "database", "vex", "ignorefiles", "waivers"}
+"""What an estate says beside which images are scanned and how."""
 
 
 def load_estate(path: str | Path) -> Estate:
@@ -199,6 +259,8 @@ def load_estate(path: str | Path) -> Estate:
                 r if r.kind == "docker" else r.model_copy(update={"url": str(home / r.url)}) for r in estate.registries
             ),
             "lake": str(home / estate.lake) if estate.lake and "://" not in estate.lake else estate.lake,
+            "vex": tuple(str(home / path) for path in estate.vex),
+            "ignorefiles": tuple(str(home / path) for path in estate.ignorefiles),
         }
     )
 
@@ -229,7 +291,11 @@ def parse_estate(text: str, name: str = "estate.yaml") -> Estate:
             raise EstateInvalid(f"{name}:{line}: two registries are called {label!r}", remedy="give each a name")
     if not estate.registries and not estate.images:
         raise EstateInvalid(f"{name}:1: the estate is empty", remedy="list registries or images")
-    return estate
+    waivers = tuple(
+        waiver.model_copy(update={"origin": f"{name}:{_line(data, ('waivers', index))}"})
+        for index, waiver in enumerate(estate.waivers)
+    )
+    return estate.model_copy(update={"waivers": waivers})
 
 
 def add_registry(path: Path, entry: Mapping[str, Any]) -> Estate:

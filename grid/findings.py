@@ -7,6 +7,9 @@ language's own database such as PYSEC 2, a bare CVE 3):
   of any record of the problem, so a user who follows it sees the finding gone. If no fix clears every
   record (one of them knows no fix), the smallest that clears all ranges of the best-ranked record that matched
   and has one. Never below the installed version; for a version that cannot be ordered, the highest fix.
+* **upgrade_version**: of the known fixes above the installed version, in the same namespace, channel and build, that
+  with the fewest problems left of all that were hit under the name; of these the smallest. For a version that cannot
+  be ordered the highest of them. ``upgrade_clears`` says whether it clears this problem.
 * **state**: ``fixed`` if there is a fixed_version; else what the best-ranked matching record says, the more
   specific word winning a tie, and a bare ``fixed`` without a usable version counting as ``affected``.
 * **severity**: for OS packages the distribution's rating of this very package, then its rating of the problem,
@@ -36,9 +39,9 @@ import pyarrow.compute as pc
 from grid.database import Database
 from grid.schema import FINDINGS
 
-COLUMNS = tuple(c.name for c in FINDINGS.columns if c.name != "match_id")
+COLUMNS = tuple(c.name for c in FINDINGS.columns if c.name not in ("match_id", "statements"))
 SCHEMA: pa.Schema = FINDINGS.only(*COLUMNS)
-"""What ``merge`` returns: FINDINGS without ``match_id``."""
+"""What ``merge`` returns: FINDINGS without ``match_id`` and without what is said against findings."""
 
 
 class Hits(Protocol):
@@ -81,6 +84,7 @@ def batches(
         work.execute(_PROBLEMS, {name: database.parquet(name) for name in ("advisories", "kev", "epss")})
         work.execute(_CASE_FACTS)
         work.execute(_OUTCOMES)
+        work.execute(_UPGRADES)
         facts = work.sql(_FACTS).to_arrow_table().combine_chunks()
         # Only numbers are sorted; the wide columns, the same for all packages of a case, are picked afterwards.
         for outcome in work.sql(_SORTED).to_arrow_reader(rows):
@@ -95,6 +99,8 @@ def _widened(outcome: pa.RecordBatch, facts: pa.Table) -> pa.RecordBatch:
         "subscriber_fix": pc.if_else(pc.is_valid(fixed), pa.scalar(None, paid.type), paid),
         "package_id": outcome["package_id"],
         "fixed_version": fixed,
+        "upgrade_version": outcome["upgrade_version"],
+        "upgrade_clears": outcome["upgrade_clears"],
         "state": pc.if_else(pc.is_valid(fixed), "fixed", _picked(facts["unfixed_state"], place)),
     }
     return pa.RecordBatch.from_arrays(
@@ -356,10 +362,46 @@ SELECT v.target_id, v.case_id, coalesce(v.fixed, e.fixed) AS fixed_version
 FROM cleared v LEFT JOIN eased e USING (target_id, case_id)
 """
 
+# Candidates are the fixes of all problems of one name, `standing` the problems that a candidate still has. The window
+# finds the best candidate from each upwards, so that an installed version needs only the first above it.
+_UPGRADES = """
+CREATE TEMP TABLE candidate_fixes AS
+SELECT name_id, fixed_key AS key, min_by(fixed, (rank, length(fixed), fixed)) AS fixed
+FROM records JOIN problems_in USING (problem_id) WHERE fixed_key IS NOT NULL GROUP BY ALL;
+
+CREATE TEMP TABLE standing AS
+SELECT DISTINCT c.name_id, c.key, r.problem_id
+FROM candidate_fixes c JOIN problems_in p USING (name_id) JOIN records r USING (problem_id)
+WHERE r.version = c.fixed OR (r.version IS NULL AND r.lo <= c.key AND (r.hi IS NULL OR c.key < r.hi));
+
+CREATE TEMP TABLE best_fixes AS
+WITH counted AS (
+    SELECT c.name_id, c.key, c.fixed, count(s.problem_id) AS problems
+    FROM candidate_fixes c LEFT JOIN standing s USING (name_id, key) GROUP BY ALL
+)
+SELECT name_id, key, lag(key) OVER span AS above,
+    min({'problems': problems, 'key': key, 'fixed': fixed}) OVER (
+        PARTITION BY name_id ORDER BY key ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS best,
+    first_value({'problems': problems, 'key': key, 'fixed': fixed}) OVER (
+        PARTITION BY name_id ORDER BY problems, key DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+        AS highest,
+    lead(key) OVER span IS NULL AS last
+FROM counted WINDOW span AS (PARTITION BY name_id ORDER BY key);
+
+CREATE TEMP TABLE upgrades AS
+SELECT t.target_id, t.name_id, CASE WHEN t.key IS NULL THEN b.highest ELSE b.best END AS best
+FROM (SELECT DISTINCT v.target_id, v.key, p.name_id FROM versions v JOIN problems_in p USING (problem_id)) t
+JOIN best_fixes b ON b.name_id = t.name_id
+    AND CASE WHEN t.key IS NULL THEN b.last ELSE t.key < b.key AND (b.above IS NULL OR b.above <= t.key) END
+"""
+
 _FACTS = "SELECT * FROM case_facts ORDER BY case_id"
 
 _SORTED = """
-SELECT p.package_id, o.case_id - 1 AS place, o.fixed_version
-FROM outcomes o JOIN packages_in p USING (target_id) JOIN cases c USING (case_id)
+SELECT p.package_id, o.case_id - 1 AS place, o.fixed_version, u.best.fixed AS upgrade_version,
+    CASE WHEN u.best IS NOT NULL THEN s.problem_id IS NULL END AS upgrade_clears
+FROM outcomes o JOIN packages_in p USING (target_id) JOIN cases c USING (case_id) JOIN problems_in q USING (problem_id)
+LEFT JOIN upgrades u ON u.target_id = o.target_id AND u.name_id = q.name_id
+LEFT JOIN standing s ON s.name_id = q.name_id AND s.key = u.best.key AND s.problem_id = c.problem_id
 ORDER BY p.package_id, c.problem_id
 """

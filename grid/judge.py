@@ -25,6 +25,8 @@ from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
 from grid.model import Distro
 from grid.schema import CHAINS, DISTRO_SUPPORT, FINDINGS, JAR_NAMES, MATCHES
 from grid.store import Lake
+from grid.suppression import Decided, Statement, decide
+from grid.suppression.apply import PACKAGES as SUPPRESSION_COLUMNS
 from grid.warehouse import connect, memory
 
 _SYSTEMS = [e for e in ecosystems.ALL if e.system]
@@ -59,11 +61,12 @@ def judge(
     sweep_id: str,
     database: Database | None,
     emit: Emit,
+    statements: Sequence[Statement] = (),
 ) -> Judged:
     """Squash the chains of these images that are new, then match their packages with ``database``.
 
     ``detectors``: the versions whose facts are current. Without a database nothing is matched and no ``findings``
-    row is written.
+    row is written. ``statements`` suppress findings, in their order.
     """
     stack = lake.read(
         "image_layers",
@@ -78,17 +81,23 @@ def judge(
     if database is None:
         return Judged(squashed, None, None, notes=counted)
     emit(Stage("match"))
-    match_id, packages, found = _match(lake, stack, sweep_id, database, emit)
+    match_id, packages, found = _match(lake, stack, sweep_id, database, emit, statements)
     return Judged(squashed, match_id, database.version, packages, found, counted)
 
 
-def judge_again(lake: Lake, sweep_id: str, database: Database, emit: Emit) -> Judged:
+def judge_again(
+    lake: Lake, sweep_id: str, database: Database, emit: Emit, statements: Sequence[Statement] | None = None
+) -> Judged:
     """Match the images of a sweep with another database, their chains taken as they were squashed.
+
+    Without ``statements`` those of the sweep's last match count, but for what has expired since.
 
     Nothing here is as long as the list of images, of which there may be a million.
     """
     emit(Stage("match"))
-    match_id, packages, found = _match(lake, None, sweep_id, database, emit)
+    if statements is None:
+        statements = _last_statements(lake, sweep_id)
+    match_id, packages, found = _match(lake, None, sweep_id, database, emit, statements)
     if not packages:
         emit(Warned("the sweep has no package to match"))
     return Judged(0, match_id, database.version, packages, found)
@@ -274,6 +283,9 @@ WHERE (p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM
     AND (p.found_as IS DISTINCT FROM 'sbom' OR l.ecosystem IS NOT NULL)
 """
 
+_READS = ("packages", "chains", "images", "image_chains", "sweeps")
+"""The views that matching asks."""
+
 _PLACES_OF_STACK = f"""
 CREATE TEMP TABLE places AS
 WITH tops AS (SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest)
@@ -357,7 +369,45 @@ def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> lis
     return sorted(row[0] for row in rows)
 
 
-def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database, emit: Emit) -> tuple[str, int, int]:
+def _last_statements(lake: Lake, sweep_id: str) -> list[Statement]:
+    last = lake.read("matches", ["match_id"], {"sweep_id": sweep_id})["match_id"].to_pylist()
+    rows = lake.read("statements", filter={"match_id": last}).sort_by("number").to_pylist() if last else []
+    return [Statement.of_row(row) for row in rows]
+
+
+def _decided(con: Any, found: pa.Table, statements: Sequence[Statement], emit: Emit) -> Decided:
+    """Compare findings with what is said against them; warns of statements that do not apply."""
+    today = datetime.now(UTC).date()
+    for state, sentence in (("expired", "have expired"), ("invalid", "cannot be applied")):
+        bad = [s for s in statements if s.state(today) == state]
+        if bad:
+            told = ", ".join(f"{s.origin}{f' ({s.problem})' if s.problem else ''}" for s in bad[:3])
+            more = f" and {len(bad) - 3} more: select * from statements" if len(bad) > 3 else ""
+            emit(Warned(f"{len(bad)} of {len(statements)} suppressing statements {sentence}: {told}{more}"))
+    if not statements:
+        return decide(con, (), found, pa.table({}), {}, today)
+    con.register("found", found.select(["package_id"]))
+    columns = ", ".join(SUPPRESSION_COLUMNS)
+    packages = con.sql(
+        f"SELECT DISTINCT ON (package_id) {columns} FROM packages SEMI JOIN found USING (package_id)"
+    ).to_arrow_table()
+    distros: dict[str, list[tuple[str, str]]] = {}
+    for namespace, id, version in con.sql(
+        "SELECT DISTINCT os_namespace, distro_id, coalesce(distro_version, '') FROM chains "
+        "WHERE os_namespace IS NOT NULL AND distro_id IS NOT NULL"
+    ).fetchall():
+        distros.setdefault(namespace, []).append((id, version))
+    return decide(con, statements, found, packages, distros, today)
+
+
+def _match(
+    lake: Lake,
+    stack: pa.Table | None,
+    sweep_id: str,
+    database: Database,
+    emit: Emit,
+    statements: Sequence[Statement],
+) -> tuple[str, int, int]:
     """Match the packages of a stack of image layers, or of the images that the lake has for the sweep."""
     outdated = database.outdated_keys({e.name: e.key_version for e in ecosystems.ALL})
     if outdated:
@@ -366,7 +416,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         )
     match_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
     languages = pa.table({"ecosystem": list(_LANGUAGES), "namespace": pa.array(_LANGUAGES.values(), pa.string())})
-    with connect(lake) as con:
+    with connect(lake, *_READS) as con:
         if stack is None:
             con.execute(_PLACES_OF_SWEEP, [sweep_id])
         else:
@@ -383,6 +433,7 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         rows = findings.merge(con, database, hits)
         known = _known_namespaces(con, database, candidates)
         releases = con.sql(_RELEASES).to_arrow_table()
+        decided = _decided(con, rows, statements, emit)
     unordered = hits.unparsed.num_rows
     if hits.foreign.num_rows:
         emit(
@@ -399,6 +450,13 @@ def _match(lake: Lake, stack: pa.Table | None, sweep_id: str, database: Database
         )
     rows = rows.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), rows.num_rows))
     lake.write("distro_support", match_id, _support(database, releases, match_id))
+    rows = rows.append_column("statements", decided.findings)
+    said = decided.statements
+    lake.write(
+        "statements",
+        match_id,
+        said.append_column("match_id", pa.repeat(pa.scalar(match_id, pa.string()), said.num_rows)),
+    )
     lake.write("findings", match_id, rows.select(FINDINGS.arrow.names))
     mark = {
         "match_id": match_id,

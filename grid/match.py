@@ -93,7 +93,8 @@ class Hits:
     targets: pa.Table
     """(target_id, namespace, name, version, key): name and version as advisories see them; key null if unparsable."""
     problems: pa.Table
-    """(problem_id, namespace, channel, name, vuln_id, system): what was hit; system is true in an OS namespace."""
+    """(problem_id, namespace, channel, name, vuln_id, system, name_id): what was hit; system is true in an OS
+    namespace, name_id numbers what versions are compared within: a name, and its build where rows tell builds apart."""
     rows: pa.Table
     """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity,
     subscriber_fix):
@@ -145,7 +146,7 @@ def hits(con: duckdb.DuckDBPyConnection, database: Database, candidates: pa.Tabl
             targets=_table(
                 work, "SELECT target_id, namespace, name, version, key FROM targets SEMI JOIN hit USING (target_id)"
             ),
-            problems=_table(work, "SELECT * EXCLUDE (name_id) FROM problems SEMI JOIN hit USING (problem_id)"),
+            problems=_table(work, "SELECT * FROM problems SEMI JOIN hit USING (problem_id)"),
             rows=_table(work, _ROWS),
             matched=_table(work, "SELECT target_id, row_id FROM hit"),
             unparsed=_table(work, _UNPARSED),

@@ -22,6 +22,7 @@ FLAG = pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
 BYTES = pa.binary()
 TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+NUMBERS = pa.list_(pa.field("element", pa.int32(), nullable=False))
 RATINGS = pa.list_(pa.field("element", pa.struct({"source": TEXT, "severity": TEXT, "score": FLOAT, "vector": TEXT})))
 
 
@@ -578,6 +579,14 @@ FINDINGS = Table(
             "where there is no fix for everyone: the version that fixes it for subscribers of longer support (Ubuntu Pro)",
             True,
         ),
+        Column(
+            "upgrade_version",
+            TEXT,
+            "the version to install: of all fixed versions above the installed one the one with the fewest known problems, and "
+            "of these the smallest; the same for all findings of the package. Null if there is none",
+            True,
+        ),
+        Column("upgrade_clears", FLAG, "whether `upgrade_version` clears this problem", True),
         Column("introduced", TEXT, "start of the range that matched, as the advisory writes it", True),
         Column("severity", LABEL, "`critical`, `high`, `medium`, `low`, `negligible` or `unknown`"),
         Column("severity_source", LABEL, "who rated it: the distribution, `ghsa`, `nvd`, `cvss` …", True),
@@ -608,6 +617,12 @@ FINDINGS = Table(
             "a finding",
             True,
         ),
+        Column(
+            "statements",
+            NUMBERS,
+            "numbers of the `statements` of the match run that speak of it, in the order in which they decide; null for none",
+            True,
+        ),
         Column("published", TIME, "", True),
         Column("modified", TIME, "", True),
         Column("title", TEXT, "", True),
@@ -616,11 +631,45 @@ FINDINGS = Table(
     ("package_id", "namespace", "channel", "vuln_id"),
 )
 
+STATEMENTS = Table(
+    "statements",
+    "What suppliers and the site said against findings when they were matched: a row for each statement of a VEX "
+    "document, waiver or line of an ignore file, in the order in which they decide. Those that do not apply, too.",
+    (
+        Column("match_id", LABEL, "the match run"),
+        Column("number", SMALL, "from 1; of the statements that apply to a finding in an image the lowest decides"),
+        Column("kind", LABEL, "`vex`, `waiver` or `ignore`"),
+        Column("origin", TEXT, "the file, with the line, or the number of the statement in it"),
+        Column(
+            "status",
+            LABEL,
+            "`not_affected`, `fixed` and `accepted` (the site's own) suppress; `affected` and `under_investigation` only "
+            "outdo older statements",
+        ),
+        Column("state", LABEL, "`applies`, `expired` or `invalid`"),
+        Column("problem", TEXT, "why it is invalid", True),
+        Column("findings", INT, "distinct (package, problem) pairs that it speaks of, in whatever image"),
+        Column("ids", TEXTS, "problems; null for any", True),
+        Column("packages", TEXTS, "package URLs; null for any", True),
+        Column("registry", LABEL, "host of the registry; null for any, as are the next four", True),
+        Column("repositories", TEXTS, "patterns, the last that matches decides", True),
+        Column("tags", TEXTS, "patterns, the last that matches decides", True),
+        Column("digest", LABEL, "of the image or index", True),
+        Column("arch", LABEL, "of the image", True),
+        Column("paths", TEXTS, "patterns of the file that the package was found in; null for any", True),
+        Column("justification", TEXT, "why not affected: one of VEX's words", True),
+        Column("reason", TEXT, "why, in a sentence", True),
+        Column("expires", LABEL, "YYYY-MM-DD: from that day on, in UTC, it does not apply; null for never", True),
+        Column("issued_at", TIME, "when a VEX statement was made: of two about one thing the newer decides", True),
+    ),
+    ("match_id", "number"),
+)
+
 LAKE_TABLES: tuple[Table, ...] = (
     LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, LOCKFILES, PACKAGES, JAR_NAMES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS,
     MALWARE, NOTES,
     MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, DISTRO_SUPPORT,
-    FINDINGS,
+    FINDINGS, STATEMENTS,
 )  # fmt: skip
 FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")
 

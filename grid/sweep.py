@@ -26,6 +26,7 @@ from grid.model import Layer
 from grid.plan import Plan, Source, plan
 from grid.schema import IMAGES, SWEEPS
 from grid.store import Known, Lake
+from grid.suppression import statements
 from grid.survey import Listed, Registries, Target, list_targets, survey
 
 SMALLEST_COVERAGE = 0.0
@@ -78,6 +79,7 @@ def sweep(
     With ``plan_only`` images are looked up and new manifests read, but no layer.
     """
     clock = time.monotonic()
+    said = statements(estate)  # first: what cannot be read should not cost a sweep
     previous = _last_images(lake)
     sweep_id, started = (new_id(datetime.now(UTC)), datetime.now(UTC))
     if not plan_only:
@@ -139,7 +141,7 @@ def sweep(
             inflated += outcome.uncompressed_bytes
 
     digests = sorted({image.digest for entry in listed for image in entry.images if image.status == "ok"})
-    judged = judge(lake, digests, detectors, sweep_id, database, emit)
+    judged = judge(lake, digests, detectors, sweep_id, database, emit, said)
 
     rows = _image_rows(sweep_id, listed, layers_of, failures, judged.notes)
     lake.write("images", sweep_id, pa.Table.from_pylist(rows, schema=IMAGES.arrow))
@@ -317,11 +319,15 @@ def _name(row: Mapping[str, object]) -> str:
     return f"{place}:{row['tag']}" if row["tag"] else place
 
 
-def rematch(lake: Lake, database: Database, emit: Emit = silent) -> Judged:
-    """Match the newest sweep again, with another database: reads no layer and asks no registry."""
+def rematch(lake: Lake, database: Database, emit: Emit = silent, estate: Estate | None = None) -> Judged:
+    """Match the newest sweep again, with another database: reads no layer and asks no registry.
+
+    With an estate its VEX documents, waivers and ignore files count, else those of the sweep's last match.
+    """
+    said = statements(estate) if estate is not None else None
     sweeps = [row for row in lake.read("sweeps").to_pylist() if row["status"] != "running"]
     if not sweeps:
         raise GridError("the lake has no finished sweep to match again", remedy="run: scangrid sweep")
     newest = max(sweeps, key=lambda row: (row["kind"] == "sweep", str(row["sweep_id"])))
     sweep_id = str(newest["sweep_id"])
-    return judge_again(lake, sweep_id, database, emit)
+    return judge_again(lake, sweep_id, database, emit, said)

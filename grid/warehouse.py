@@ -7,7 +7,10 @@
   ``{raw.name}``  every row of a table, whether it counts or not
   ``{key:name}``  a digest as a short join key
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
+  ``{chain:chain,profile}``  the short key of a chain under a profile of suppression (``_profiles.sql``)
   ``{system}``    the names of OS package ecosystems
+  ``{managers}``  the names of package managers as packages
+  ``{upgrades}``  rows (ecosystem, place, manager, command, item): how upgrades are installed, see ``Ecosystem.upgrade``
   ``{unmanaged}`` those of programs that no package manager knows
   ``{channel}``   of a row of ``chains``, which repositories it is judged by (``findings.channel``)
 A file whose name starts with ``_`` is a step on the way: it goes to the schema ``parts``.
@@ -20,6 +23,7 @@ import graphlib
 import hashlib
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -53,15 +57,16 @@ class View:
         return any(place in self.sql for place in ("{images}", "{sweeps}", "{_"))
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with every view of the lake. Close it; one connection per thread.
+def connect(lake: Lake, *views: str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with every view of the lake, or at least these. Close it; one connection per thread.
 
     Views that are published already are not bound again: that takes longer than most questions.
     """
     statements = _statements(lake)
     if lake.published_views() != _mark(statements):
         con = memory(_config(lake))
-        _create(con, statements)
+        needed = _closure(statements, views) if views else statements.keys()
+        _create(con, {name: sql for name, sql in statements.items() if name in needed})
         return con
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:  # a copy, for the lake's file may be replaced
         copy = Path(folder, VIEWS)
@@ -156,6 +161,18 @@ def _create(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> None:
             raise
 
 
+def _closure(statements: Mapping[str, str], wanted: Sequence[str]) -> set[str]:
+    """These views and all that they are built on."""
+    needed: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += set(re.findall(r"[a-z_.]+", statements[name])) & statements.keys()
+    return needed
+
+
 def _statements(lake: Lake) -> dict[str, str]:
     """Every view's SQL by name, each after those it reads."""
     widened = lake.widened()
@@ -198,6 +215,8 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
     system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
     places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
     places["channel"] = f"CASE WHEN {REPOSITORIES} IS NOT NULL THEN {CHANNEL.format(REPOSITORIES)} END"
+    places["managers"] = "(" + ", ".join(sorted({_quoted(m) for e in ALL for m, _, _ in e.upgrade if m})) + ")"
+    places["upgrades"] = _upgrades()
     places["sweep"] = "" if latest else "i.sweep_id,"
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
     for name, other in views().items():
@@ -208,15 +227,29 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
         name, _, argument = match.group(1).partition(":")
         if name == "same":  # joined on one value, rows multiply
             return "true" if latest else f"{argument}.sweep_id = i.sweep_id"
+        if name == "chain":
+            chain, profile = argument.split(",")
+            return _CHAIN.format(chain, profile)
         return _KEY.format(argument) if name == "key" else places[name]
 
     return _PLACE.sub(fill, view.sql)
 
 
-_PLACE = re.compile(r"\{([a-z_.]+(?::[a-z_.]+)?)\}")
+def _upgrades() -> str:
+    rows = ", ".join(
+        f"({_quoted(e.name)}, {place}, {_quoted(manager)}, {_quoted(command)}, {_quoted(item)})"
+        for e in ALL for place, (manager, command, item) in enumerate(e.upgrade)
+    )  # fmt: skip
+    return f"(VALUES {rows})"
+
+
+_PLACE = re.compile(r"\{([a-z_.]+(?::[a-z_.,]+)?)\}")
 _KEY = "md5_number({0})"
 """A digest or chain id in 16 bytes: joins on it are several times faster than on 71 characters. What it is made of
 are sha256 values, which nobody can choose freely, so md5 is no weakness here."""
+
+_CHAIN = "CASE WHEN coalesce({1}, 0) = 0 THEN {0} ELSE md5_number(concat({0}, '-', {1})) END"
+"""The key of a chain under a profile of suppression; 0, or null, is the usual one."""
 
 
 @cache

@@ -16,6 +16,7 @@ from pathlib import Path
 from grid.cli import EXIT_USAGE, fail
 from grid.database import default_root, open_database
 from grid.errors import GridError
+from grid.estate import load_estate
 from grid.store import Lake
 from grid.sweep import rematch
 from grid.warehouse import publish
@@ -26,10 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.refresh", description="Match the newest sweep again.")
     parser.add_argument("--lake", default="scangrid-lake", help="folder or s3:// URI")
     parser.add_argument("--database", type=Path, default=None, help="the vulnerability database's folder")
+    parser.add_argument("--config", type=Path, default=None, help="the estate, for its waivers and VEX documents today")
     options = parser.parse_args(arguments)
     try:
         lake = Lake.open(options.lake)
-        judged = rematch(lake, open_database(options.database or default_root()))
+        estate = load_estate(options.config) if options.config else None
+        judged = rematch(lake, open_database(options.database or default_root()), estate=estate)
         publish(lake)
     except GridError as error:
         fail(error)

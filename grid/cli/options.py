@@ -36,6 +36,11 @@ LockfilesOption = Annotated[
     typer.Option("--lockfiles", help="Also list what lock files declare, marked so: it may not be installed."),
 ]
 
+VexOption = Annotated[
+    list[str] | None,
+    typer.Option("--vex", metavar="FILE", help="An OpenVEX or CSAF document, or a folder of them. Repeatable."),
+]
+
 
 def open_lake(named: str | None, *, create: bool, fallback: str = "") -> Lake:
     """The lake that the option, the environment, the estate or the default names, in this order."""

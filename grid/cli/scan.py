@@ -13,6 +13,7 @@ from grid.cli.options import (
     LakeOption,
     LockfilesOption,
     PlatformOption,
+    VexOption,
     find_database,
     open_lake,
     platforms,
@@ -26,6 +27,7 @@ from grid.estate import Estate
 from grid.model import Reference
 from grid.registries import Access
 from grid.reports import results, terminal
+from grid.suppression import DEFAULT_IGNOREFILES
 from grid.survey import Target, targets_of
 from grid.sweep import sweep
 from grid.warehouse import connect, publish
@@ -49,12 +51,23 @@ def scan(
     scanners_: Annotated[str, typer.Option("--scanners", help="What to look for: vuln, secret.")] = "vuln,secret",
     lockfiles: LockfilesOption = False,
     platform: PlatformOption = "linux/amd64",
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything shown was found.")] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="Exit with 1 if anything was found that is neither filtered nor suppressed."),
+    ] = False,
     plain_http: Annotated[bool, typer.Option("--plain-http", help="The registry speaks http, not https.")] = False,
     ca_file: Annotated[str, typer.Option("--ca-file", help="CA bundle (PEM) that signed the registry.")] = "",
     credential: Annotated[
         str, typer.Option(help="env:NAME or file:PATH that holds user:password. [default: the docker configuration]")
     ] = "",
+    vex: VexOption = None,
+    ignorefile: Annotated[
+        str | None,
+        typer.Option("--ignorefile", help="Ids to ignore. [default: .trivyignore, .trivyignore.yaml if there]"),
+    ] = None,
+    show_suppressed: Annotated[
+        bool, typer.Option("--show-suppressed", help="Show what VEX and ignore files suppress, and why.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Scan images and print what was found.
@@ -76,10 +89,15 @@ def scan(
     targets = [t for text in references for t in _targets(text, plain_http, ca_file, credential)]
     if not targets:
         raise UsageError(f"no image in {', '.join(references)}")
+    ignorefiles = (
+        tuple(name for name in DEFAULT_IGNOREFILES if Path(name).is_file()) if ignorefile is None else (ignorefile,)
+    )
     estate = Estate(
         platforms=platforms(platform),
         detectors=scanners(scanners_),  # type: ignore[arg-type]
         lockfiles=lockfiles,
+        vex=tuple(vex or ()),
+        ignorefiles=tuple(filter(None, ignorefiles)),
     )
     store = open_lake(lake, create=True)
     publish(store)  # first, for matching and the result ask the views, too
@@ -88,7 +106,7 @@ def scan(
         done = sweep(estate, store, LocalExecutor(), database=database, emit=emit, kind="scan", targets=targets)
     publish(store)
     unmatched = "packages" in estate.detectors and database is None
-    with connect(store) as con:
+    with connect(store, *results.READS) as con:
         images = results.images(con, done.sweep_id, wanted)
     if format == "json":
         text = results.to_json(images, done, matched=not unmatched)
@@ -97,10 +115,11 @@ def scan(
         else:
             output.write_text(text + "\n", encoding="utf-8")
     elif output is None:
-        terminal.show_images(screen(), images, done, matched=not unmatched)
+        terminal.show_images(screen(), images, done, matched=not unmatched, suppressed=show_suppressed)
     else:
         with output.open("w", encoding="utf-8") as file:
-            terminal.show_images(Console(file=file, highlight=False, width=120), images, done, matched=not unmatched)
+            console = Console(file=file, highlight=False, width=120)
+            terminal.show_images(console, images, done, matched=not unmatched, suppressed=show_suppressed)
     if done.images.get("failed") or done.images.get("incomplete"):
         raise typer.Exit(EXIT_INCOMPLETE)
     if exit_code and any(image.vulnerabilities or image.secrets for image in images):

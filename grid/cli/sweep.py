@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from grid.cli import EXIT_INCOMPLETE
-from grid.cli.options import LakeOption, LockfilesOption, find_database, open_lake, screen
+from grid.cli.options import LakeOption, LockfilesOption, VexOption, find_database, open_lake, screen
 from grid.cli.progress import watching
 from grid.driver import RayExecutor
 from grid.estate import load_estate
@@ -31,6 +31,7 @@ def sweep(
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores for the local cluster. [default: all]")] = None,
     lockfiles: LockfilesOption = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print the work and its bytes, and stop.")] = False,
+    vex: VexOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Scan the whole estate on Ray, each distinct layer once, and match it with the vulnerability database.
@@ -42,6 +43,7 @@ def sweep(
     estate = load_estate(config)
     if lockfiles:
         estate = estate.model_copy(update={"lockfiles": True})
+    estate = estate.model_copy(update={"vex": (*estate.vex, *(vex or ()))})
     store = open_lake(lake, create=True, fallback=estate.lake)
     database = find_database(estate.database)
     with watching(quiet) as emit:

@@ -102,6 +102,10 @@ class Ecosystem:
     source is not about them. "" for none."""
     purl_type: str = ""
     """Where it differs from ``name``."""
+    upgrade: tuple[tuple[str, str, str], ...] = ()
+    """How an upgrade is installed: (package manager, command, item). The first whose manager is a package of the image
+    counts, "" is always at hand. An item, with ``{name}`` and ``{version}``, stands for each package; one without
+    ``{version}`` installs what the repositories have."""
     unmanaged: bool = False
     """Programs that no package manager knows: a file that an OS package owns after all is none of them."""
     views: bool = False

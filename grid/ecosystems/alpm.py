@@ -78,4 +78,5 @@ ECOSYSTEM = Ecosystem(
     owns=Wants(globs=(f"{_LOCAL}*/files",)),
     owned=owned,
     owned_lines=True,
+    upgrade=(("pacman", "pacman -Syu", "{name}"),),
 )

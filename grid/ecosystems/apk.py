@@ -99,4 +99,5 @@ ECOSYSTEM = Ecosystem(
     system=True,
     owns=Wants(paths=_PATHS),
     owned=owned,
+    upgrade=(("apk-tools", "apk add --upgrade", "'{name}>={version}'"),),
 )

@@ -20,4 +20,5 @@ ECOSYSTEM = Ecosystem(
     views=True,
     declares=others.CARGO_WANTS,
     declared=others.cargo,
+    upgrade=(("", "cargo update", "-p {name} --precise {version}"),),
 )

@@ -38,4 +38,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.COMPOSER_WANTS,
     declared=others.composer,
+    upgrade=(("", "composer require", "{name}:{version}"),),
 )

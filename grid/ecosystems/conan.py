@@ -14,4 +14,5 @@ ECOSYSTEM = Ecosystem(
     osv=("ConanCenter",),
     declares=CONAN_WANTS,
     declared=conan,
+    upgrade=(("", "in conanfile.txt:", "{name}/{version}"),),
 )

@@ -25,4 +25,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.CONDA_WANTS,
     declared=others.conda,
+    upgrade=(("", "conda install", "{name}={version}"),),
 )

@@ -18,4 +18,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.CRAN_WANTS,
     declared=others.cran,
+    upgrade=(("", "in R:", 'install.packages("{name}")'),),
 )

@@ -194,4 +194,5 @@ ECOSYSTEM = Ecosystem(
     extended=extended,
     inert=r"linux-libc-dev(-.*)?|linux-(.+-)?headers-.+|linux-(kbuild|compiler|source|doc)(-.*)?",
     foreign=_vendors.deb,
+    upgrade=(("apt", "apt-get install --only-upgrade", "{name}={version}"),),
 )

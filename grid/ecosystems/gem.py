@@ -18,4 +18,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.GEM_WANTS,
     declared=others.gem,
+    upgrade=(("", "gem install", "{name}:{version}"),),
 )

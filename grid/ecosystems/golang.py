@@ -20,4 +20,5 @@ ECOSYSTEM = Ecosystem(
     views=True,
     declares=others.GO_WANTS,
     declared=others.golang,
+    upgrade=(("", "go get", "{name}@v{version}"),),
 )

@@ -21,4 +21,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.HACKAGE_WANTS,
     declared=others.hackage,
+    upgrade=(("", "cabal install", "{name}-{version}"),),
 )

@@ -18,4 +18,5 @@ ECOSYSTEM = Ecosystem(
     read=read_hex,
     declares=others.HEX_WANTS,
     declared=others.hexpm,
+    upgrade=(("", "in mix.exs:", "{name} {version}"),),
 )

@@ -18,4 +18,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.JULIA_WANTS,
     declared=others.julia,
+    upgrade=(("", "in Julia's pkg:", "add {name}@{version}"),),
 )

@@ -46,4 +46,5 @@ ECOSYSTEM = Ecosystem(
     wants=Wants(suffixes=(".rockspec",), max_bytes=1 << 20),
     read=read,
     canonical=str.lower,
+    upgrade=(("", "luarocks install", "{name} {version}"),),
 )

@@ -19,4 +19,5 @@ ECOSYSTEM = Ecosystem(
     views=True,
     declares=java.WANTS,
     declared=java.read,
+    upgrade=(("", "in pom.xml or build.gradle:", "{name}:{version}"),),
 )

@@ -89,4 +89,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=node.WANTS,
     declared=node.read,
+    upgrade=(("", "npm install", "{name}@{version}"),),
 )

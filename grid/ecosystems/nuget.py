@@ -21,4 +21,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=dotnet.WANTS,
     declared=dotnet.read,
+    upgrade=(("", "dotnet add package", "{name} --version {version}"),),
 )

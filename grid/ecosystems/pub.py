@@ -45,4 +45,5 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=others.PUB_WANTS,
     declared=others.pub,
+    upgrade=(("", "dart pub add", "{name}:{version}"),),
 )

@@ -133,4 +133,5 @@ ECOSYSTEM = Ecosystem(
     canonical=canonical,
     declares=python.WANTS,
     declared=python.read,
+    upgrade=(("", "pip install", "'{name}=={version}'"),),
 )

@@ -109,4 +109,9 @@ ECOSYSTEM = Ecosystem(
     foreign=_vendors.rpm,
     borrows=borrows,
     applies=_cpe.applies,
+    upgrade=(
+        ("dnf", "dnf upgrade", "{name}-{version}"), ("dnf5", "dnf upgrade", "{name}-{version}"),
+        ("yum", "yum update", "{name}-{version}"), ("microdnf", "microdnf update", "{name}-{version}"),
+        ("zypper", "zypper install", "'{name}>={version}'"), ("tdnf", "tdnf update", "{name}"),
+    ),
 )  # fmt: skip

@@ -27,4 +27,5 @@ ECOSYSTEM = Ecosystem(
     canonical=canonical,
     declares=others.SWIFT_WANTS,
     declared=others.swift,
+    upgrade=(("", "in Package.swift:", "{name} {version}"),),
 )

@@ -74,6 +74,10 @@ class ImageResult:
     summary: Row
     """Its row of ``sweep_image_summary``."""
     vulnerabilities: list[Row] = field(default_factory=list)
+    suppressed: list[Row] = field(default_factory=list)
+    """Vulnerabilities that VEX, waivers or ignore files speak against: they do not count."""
+    advice: list[Row] = field(default_factory=list)
+    """What to upgrade, the most urgent first."""
     secrets: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
 
@@ -104,6 +108,12 @@ def image_name(row: Row) -> str:
 _LOCAL = ("oci", "oci-archive", "docker-archive")
 
 
+READS = (
+    "sweep_image_summary", "sweep_vulnerabilities", "sweep_advice", "sweep_image_secrets", "sweep_image_notes",
+)  # fmt: skip
+"""The views that ``images`` asks."""
+
+
 def images(con: Connection, sweep_id: str, selection: Selection) -> list[ImageResult]:
     """Every image of a sweep with its findings, in the order of its names."""
 
@@ -123,19 +133,28 @@ def images(con: Connection, sweep_id: str, selection: Selection) -> list[ImageRe
     }
     for row in rows("SELECT * FROM sweep_vulnerabilities WHERE sweep_id = ?"):
         if selection.wants(row):
-            found[key(row)].vulnerabilities.append(row)
+            image = found[key(row)]
+            (image.vulnerabilities if row["suppressed_by"] is None else image.suppressed).append(row)
+    for row in rows("SELECT * FROM sweep_advice WHERE sweep_id = ?"):
+        found[key(row)].advice.append(row)
     for row in rows("SELECT * FROM sweep_image_secrets WHERE sweep_id = ?"):
         if not selection.severities or row["severity"] in selection.severities:
             found[key(row)].secrets.append(row)
     for row in rows("SELECT * FROM sweep_image_notes WHERE sweep_id = ?"):
         found[key(row)].notes.append(row)
     for image in found.values():
-        image.vulnerabilities.sort(
-            key=lambda r: (_RANK[r["severity"]], r["ecosystem"], r["package"], r["version"], r["vuln_id"])
-        )
+        for listed in (image.vulnerabilities, image.suppressed):
+            listed.sort(key=lambda r: (_RANK[r["severity"]], r["ecosystem"], r["package"], r["version"], r["vuln_id"]))
+        image.advice.sort(key=urgency)
         image.secrets.sort(key=lambda r: (_RANK[r["severity"]], r["path"], r["line"]))
         image.notes.sort(key=lambda r: (r["path"], r["code"], r["message"]))
     return list(found.values())
+
+
+def urgency(row: Row) -> tuple[Any, ...]:
+    """The order of advice: what clears most of the worst first, what clears nothing last."""
+    cleared = (row["critical"], row["high"], row["risk"] or 0, row["clears"])
+    return (*(-n for n in cleared), row["ecosystem"], row["package"], row["version"])
 
 
 def to_json(images: Sequence[ImageResult], done: Done, *, matched: bool) -> str:
@@ -149,6 +168,8 @@ def to_json(images: Sequence[ImageResult], done: Done, *, matched: bool) -> str:
                 "name": image.name,
                 **{k: v for k, v in image.summary.items() if k != "sweep_id"},
                 "vulnerabilities": [_trim(row) for row in image.vulnerabilities],
+                "advice": [_trim(row) for row in image.advice],
+                "suppressed_vulnerabilities": [_trim(row) for row in image.suppressed],
                 "secret_findings": [_trim(row) for row in image.secrets],
                 "notes": [_trim(row) for row in image.notes],
             }

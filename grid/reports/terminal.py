@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -17,6 +18,7 @@ from grid.reports.results import SEVERITIES, Connection, Done, ImageResult, fold
 from grid.reports.tables import STYLES
 
 MAX_FAILURES = 20
+MAX_ADVICE = 15
 WIDE = 112
 """Columns from which titles are shown too."""
 
@@ -54,12 +56,18 @@ def severity_line(counts: Mapping[str, int]) -> Text:
 # --- scan ----------------------------------------------------------------------------------------
 
 
-def show_images(console: Console, images: Sequence[ImageResult], done: Done, *, matched: bool) -> None:
-    """Every image with its findings, then one line for all."""
+def show_images(
+    console: Console, images: Sequence[ImageResult], done: Done, *, matched: bool, suppressed: bool = False
+) -> None:
+    """Every image with its findings (and those suppressed, if asked for), then one line for all."""
     for image in images:
         console.print(_header(image, matched))
         if image.vulnerabilities:
             console.print(_vulnerabilities(image, console.width))
+            if image.advice:
+                console.print(_advice(image, console.width))
+        if image.suppressed and suppressed:
+            console.print(_suppressed(image))
         if image.secrets:
             console.print(_secrets(image))
         if image.notes:
@@ -96,6 +104,8 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
         line = severity_line(image.counts()) if image.vulnerabilities or not (doubt := _doubt(row)) else doubt
         if image.secrets:
             line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
+        if image.suppressed:
+            line.append(f"   {len({row['vuln_id'] for row in image.suppressed}):,} suppressed", style="dim")
         lines.append(line)
     if coverage is not None and coverage < 1:
         lines.append(Text(f"coverage {share(coverage)}: see the notes below", style="yellow"))
@@ -187,6 +197,57 @@ def _state(row: Mapping[str, Any]) -> str:
     )
 
 
+def _advice(image: ImageResult, width: int) -> RenderableType:
+    """What to type; what cannot be mended is counted by its reason."""
+    mendable = [row for row in image.advice if row["upgrade_version"] is not None]
+    parts: list[RenderableType] = []
+    if mendable:
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left")
+        table.title = Text("Upgrades", style="bold")
+        table.add_column("package", overflow="fold", min_width=10, max_width=max(14, width // 6))
+        table.add_column("from", overflow="fold", min_width=8, max_width=max(12, width // 8))
+        table.add_column("to", overflow="fold", min_width=8, max_width=max(12, width // 8))
+        table.add_column("clears", no_wrap=True)
+        table.add_column("how", overflow="fold")
+        for row in mendable[:MAX_ADVICE]:
+            total = row["clears"] + row["remaining"]
+            table.add_row(
+                Text(str(row["package"])),
+                Text(str(row["version"]), style="dim"),
+                Text(str(row["upgrade_version"]), style="green"),
+                Text("all" if not row["remaining"] else f"{row['clears']} of {total}"),
+                Text(str(row["command"] or row["not_fixable"] or ""), style="" if row["command"] else "yellow"),
+            )
+        parts.append(table)
+        if len(mendable) > MAX_ADVICE:
+            parts.append(Text(f"and {len(mendable) - MAX_ADVICE} more: select * from advice", style="dim"))
+    reasons = Counter(str(row["not_fixable"]) for row in image.advice if row["upgrade_version"] is None)
+    if reasons:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        count = sum(reasons.values())
+        parts.append(Text(f"Nothing to upgrade to for {counted(count, 'package')}: {told}", style="dim"))
+    return Padding(Group(*parts), (0, 0, 0, 1))
+
+
+def _suppressed(image: ImageResult) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left")
+    table.title = Text("Suppressed", style="bold")
+    for name in ("package", "severity", "vulnerability", "status", "by", "reason"):
+        table.add_column(name, overflow="fold")
+    for row in image.suppressed:
+        told = (
+            row["severity"],
+            row["vuln_id"],
+            row["suppressed_status"],
+            row["suppressed_by"],
+            row["suppressed_reason"],
+        )
+        table.add_row(
+            Text(f"{row['package']} {row['version']}"), *(Text(str(value or ""), style="dim") for value in told)
+        )
+    return Padding(table, (0, 0, 0, 1))
+
+
 def _secrets(image: ImageResult) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left")
     table.title = Text("Secrets", style="bold")
@@ -263,7 +324,8 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
     lines.append(Text(shared))
     if matched:
         rows = con.sql(
-            "SELECT severity, count(DISTINCT vuln_id) FROM sweep_vulnerabilities WHERE sweep_id = ? GROUP BY 1",
+            "SELECT severity, count(DISTINCT vuln_id) FROM sweep_vulnerabilities "
+            "WHERE sweep_id = ? AND suppressed_by IS NULL GROUP BY 1",
             params=[done.sweep_id],
         ).fetchall()
         lines.append(severity_line(dict(rows)))

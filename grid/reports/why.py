@@ -130,7 +130,8 @@ def show_packages(
         if origin := origins.get((package["package_id"], *place)):
             _show_origin(console, origin, ordinals[origin["introduced_layer"]])
         place_of_origin = {"namespace": namespaces.get(package["package_id"]), "repositories": judged["it"]}
-        _show_advisories(console, con, {**package, **place_of_origin}, database)
+        _show_advisories(console, con, {**package, **place_of_origin}, database, _findings(con, image, package))
+        _show_advice(console, con, image, package)
 
 
 def _show_origin(console: Console, origin: Row, layer: Row) -> None:
@@ -141,7 +142,52 @@ def _show_origin(console: Console, origin: Row, layer: Row) -> None:
     )  # fmt: skip
 
 
-def _show_advisories(console: Console, con: Any, package: Row, database: Database | None) -> None:
+_OF_IMAGE = "sweep_id = ? AND registry = ? AND repository = ? AND tag = ? AND digest = ?"
+
+
+def _of_image(image: Row) -> list[object]:
+    return [image[name] for name in ("sweep_id", "registry", "repository", "tag", "digest")]
+
+
+def _findings(con: Any, image: Row, package: Row) -> dict[str, Row]:
+    """Problem → its finding in this package of this image."""
+    query = f"SELECT * FROM sweep_vulnerabilities WHERE {_OF_IMAGE} AND package_id = ? AND source_path = ?"
+    rows = _rows(con, query, *_of_image(image), package["package_id"], package["source_path"])
+    return {row["vuln_id"]: row for row in rows}
+
+
+def _show_advice(console: Console, con: Any, image: Row, package: Row) -> None:
+    query = (
+        f"SELECT * FROM sweep_advice WHERE {_OF_IMAGE} AND ecosystem = ? AND version = ? AND list_contains(packages, ?)"
+    )
+    for row in _rows(con, query, *_of_image(image), package["ecosystem"], package["version"], package["name"]):
+        to = f" {row['upgrade_version']}" if row["upgrade_version"] else ""
+        console.print(
+            Text.assemble(
+                "  ", ("upgrade to" if to else "no upgrade", "bold"), (to, "bold green"), f"  {row['impact']}",
+                (f"  {row['not_fixable']}." if to and row["not_fixable"] else "", "yellow"),
+            )
+        )  # fmt: skip
+        if row["command"]:
+            console.print(Text.assemble("    ", (str(row["command"]), "cyan")))
+
+
+def _told(finding: Row | None) -> str:
+    """What the lake says of a hit beside the range: its weight, and whether it counts."""
+    if finding is None:
+        return ""
+    parts = [str(finding["severity"])]
+    if finding["risk"] is not None:
+        parts.append(f"risk {finding['risk']:g}")
+    if finding["suppressed_by"]:
+        reason = f": {finding['suppressed_reason']}" if finding["suppressed_reason"] else ""
+        parts.append(f"suppressed as {finding['suppressed_status']} by {finding['suppressed_by']}{reason}")
+    return f"  [{', '.join(parts)}]"
+
+
+def _show_advisories(
+    console: Console, con: Any, package: Row, database: Database | None, findings: Mapping[str, Row]
+) -> None:
     namespace = package["namespace"]
     if database is None:
         console.print(Text("  not matched: there is no vulnerability database (scangrid db update)", style="yellow"))
@@ -165,6 +211,7 @@ def _show_advisories(console: Console, con: Any, package: Row, database: Databas
                 (f"{verdict.advisory_id} ({verdict.source})  " if verdict.advisory_id != verdict.vuln_id
                  else f"({verdict.source})  ", "dim"),
                 (verdict.reason, "" if verdict.matched else "dim"),
+                (_told(findings.get(verdict.vuln_id)) if verdict.matched else "", "yellow"),
             )
         )  # fmt: skip
 

@@ -1,5 +1,5 @@
 -- A row per image that the sweep accounts for, failed ones too. Counts of vulnerabilities are of distinct ids, each by
--- its worst severity; they are null where nothing is known: not scanned, or the sweep not matched yet.
+-- its worst severity, without those suppressed; null where nothing is known: not scanned, or the sweep not matched yet.
 -- like: images, chains
 -- vulnerabilities: distinct ids
 -- critical: of them
@@ -11,7 +11,10 @@
 -- fixable: of them, with a fixed version
 -- kev: of them, in CISA's list of exploited vulnerabilities
 -- vulnerabilities_base: of them, in packages that the base image brought; null where the base is unknown
--- findings: rows in `vulnerabilities`
+-- findings: rows in `vulnerabilities` that nothing suppresses
+-- suppressed: distinct ids all of whose findings are suppressed; no other count has them
+-- risk: the highest of its findings
+-- risk_total: the sum over distinct ids
 -- packages: visible packages
 -- declared: packages that visible lock files ask for; null where the sweep did not read them
 -- secrets: in any layer
@@ -45,6 +48,9 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.fixable, 0) END AS fixable,
        CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.kev, 0) END AS kev,
        CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.findings, 0) END AS findings,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.suppressed, 0) END AS suppressed,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(f.risk, 0) END AS risk,
+       CASE WHEN c.match_id IS NOT NULL THEN coalesce(round(f.risk_total, 2), 0) END AS risk_total,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.packages, 0) END AS packages,
        CASE WHEN c.ck IS NOT NULL AND i.sweep_id IN (SELECT sweep_id FROM sweeps WHERE lockfiles)
             THEN coalesce(c.declared, 0) END AS declared,
@@ -60,7 +66,9 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
 FROM {images} i
 LEFT JOIN image_chains t ON t.digest = i.digest
 LEFT JOIN {_chain_states} c ON c.ck = {key:t.chain_id} AND {same:c}
-LEFT JOIN {_chain_severities} f ON f.ck = c.ck AND {same:f}
+LEFT JOIN {_profiles} p ON p.digest = i.digest AND p.tag = i.tag AND p.repository = i.repository
+  AND p.registry = i.registry AND p.sweep_id = i.sweep_id
+LEFT JOIN {_chain_severities} f ON f.ck = {chain:c.ck,p.profile} AND {same:f}
 LEFT JOIN (SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
            WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest) h ON h.digest = i.digest
 LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

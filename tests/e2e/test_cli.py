@@ -91,6 +91,57 @@ def test_scan_prints_findings_fixed_versions_secrets_and_a_summary(run: Run, dem
     assert Path("scangrid-lake/scangrid.duckdb").is_file()
 
 
+def test_advice_names_the_version_the_command_and_what_it_clears(run: Run, demo: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    scan = ("scan", f"oci:{demo}/images:shop/worker:1.0", "--lake", lake, "--scanners", "vuln")
+    ended = run(*scan, "-f", "json")
+    [image] = json.loads(ended.out)["images"]
+    [openssl] = [row for row in image["advice"] if row["package"] == "openssl"]
+    ids = {row["vuln_id"] for row in image["vulnerabilities"] if row["source_name"] == "openssl"}
+    assert openssl["clears"] + openssl["remaining"] == len(ids) and openssl["clears"]
+    assert openssl["upgrade_version"] > openssl["version"] and "libssl1.1" in openssl["packages"]
+    assert openssl["impact"].startswith("Clears ")
+    shown = run(*scan).out
+    assert "Upgrades" in shown and openssl["upgrade_version"] in shown
+    told = run("explain", "shop/worker:1.0", "libssl1.1", "--lake", lake).out
+    assert f"upgrade to {openssl['upgrade_version']}" in told and ", risk " in told
+
+
+def test_what_vex_and_ignore_files_speak_against_does_not_count_and_is_not_gone(
+    run: Run, demo: Path, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    scan = ("scan", f"oci:{demo}/images:shop/worker:1.0", "--lake", lake, "--scanners", "vuln")
+    found = json.loads(run(*scan, "-f", "json").out)["images"][0]["vulnerabilities"]
+    first, *others = sorted({row["vuln_id"] for row in found})
+    (tmp_path / ".trivyignore").write_text("\n".join(others))
+    (tmp_path / "vex.json").write_text(json.dumps({
+        "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2026-01-01T00:00:00Z", "statements": [{
+            "vulnerability": {"name": first}, "status": "not_affected", "justification": "component_not_present",
+            "products": [{"@id": row["purl"]} for row in _packages(lake)],
+        }],
+    }))  # fmt: skip
+    assert run(*scan, "--exit-code").code == 1
+    ended = run(*scan, "--exit-code", "--vex", "vex.json", "-f", "json")
+    assert ended.code == 0, ended.err
+    [image] = json.loads(ended.out)["images"]
+    assert image["vulnerabilities"] == [] and image["suppressed"] == len(others) + 1 and not image["findings"]
+    told = {row["vuln_id"]: row["suppressed_by"] for row in image["suppressed_vulnerabilities"]}
+    assert told.pop(first) == "vex vex.json#1"
+    assert {by.partition(":")[0] for by in told.values()} == {"ignore .trivyignore"}
+    shown = run(*scan, "--vex", "vex.json", "--show-suppressed").out
+    assert f"{len(others) + 1} suppressed" in shown and "component_not_present" in shown
+    assert f"{len(others)} suppressed" in run(*scan).out and first in run(*scan).out
+    broken = run(*scan, "--vex", "gone.json")
+    assert broken.code == 2 and "SuppressionInvalid: gone.json: No such file" in broken.err
+
+
+def _packages(lake: Path) -> list[dict[str, str]]:
+    with connect(Lake.open(lake)) as con:
+        rows: list[dict[str, str]] = query(con, "SELECT DISTINCT purl FROM packages").to_pylist()
+    return rows
+
+
 def test_a_second_scan_reads_no_layer(run: Run, demo: Path) -> None:
     reference = f"oci:{demo}/images:shop/edge:3.1"
     first = json.loads(run("scan", reference, "--format", "json").out)

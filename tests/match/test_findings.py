@@ -218,6 +218,64 @@ def test_the_more_specific_state_wins_a_tie(world):
     assert world.finding()["state"] == "will_not_fix"
 
 
+# --- upgrade -------------------------------------------------------------------------------------
+
+
+def upgrades(world) -> list[tuple]:
+    return [(r["vuln_id"], r["fixed_version"], r["upgrade_version"], r["upgrade_clears"]) for r in world.findings()]
+
+
+def test_the_upgrade_is_the_smallest_version_that_clears_all_problems_of_the_package(world):
+    world.range("PyPI", "flask", "CVE-1", "0", fixed="1.9")
+    world.range("PyPI", "flask", "CVE-2", "0", fixed="1.10")
+    world.range("PyPI", "flask", "CVE-2", "2.0", fixed="2.1")
+    world.range("PyPI", "other", "CVE-3", "0", fixed="9.0")
+    world.package("PyPI", "flask", "1.0")
+    assert upgrades(world) == [("CVE-1", "1.9", "1.10", True), ("CVE-2", "1.10", "1.10", True)]
+
+
+def test_the_upgrade_passes_over_a_fix_that_brings_another_problem(world):
+    world.range("PyPI", "flask", "CVE-1", "0", fixed="2.0")
+    world.range("PyPI", "flask", "CVE-2", "1.5", fixed="2.3")
+    world.package("PyPI", "flask", "1.0")
+    world.package("PyPI", "flask", "1.6")
+    assert upgrades(world) == [
+        ("CVE-1", "2.0", "2.3", True), ("CVE-1", "2.0", "2.3", True), ("CVE-2", "2.3", "2.3", True),
+    ]  # fmt: skip
+
+
+def test_a_problem_without_a_fix_stays_and_does_not_hinder_the_others(world):
+    world.range("Debian:12", "curl", "CVE-1", "0", source="debian")
+    world.range("Debian:12", "curl", "CVE-2", "0", fixed="7.88-2", source="debian")
+    world.package("Debian:12", "curl", "7.88-1")
+    assert upgrades(world) == [("CVE-1", None, "7.88-2", False), ("CVE-2", "7.88-2", "7.88-2", True)]
+
+
+def test_there_is_no_upgrade_downwards_and_none_where_nothing_is_fixed(world):
+    world.exact("PyPI", "flask", "CVE-1", "3.0", fixed="2.0")
+    world.range("PyPI", "flask", "CVE-2", "0", last="9.0")
+    world.package("PyPI", "flask", "3.0")
+    assert upgrades(world) == [("CVE-1", None, None, None), ("CVE-2", None, None, None)]
+
+
+def test_an_unordered_version_goes_up_to_the_highest_of_the_best(world):
+    world.exact("PyPI", "flask", "CVE-1", "2004d")
+    world.range("PyPI", "flask", "CVE-1", "1.0", fixed="1.9")
+    world.range("PyPI", "flask", "CVE-1", "1.10", fixed="1.11")
+    world.package("PyPI", "flask", "2004d")
+    assert upgrades(world) == [("CVE-1", "1.11", "1.11", True)]
+
+
+def test_an_upgrade_stays_in_its_module_stream(world):
+    for stream, fixed in (("18", "1:18.2-1.module"), ("20", "1:20.1-1.module")):
+        world.range("Red Hat:9", "nodejs", "CVE-1", "0", fixed=fixed, module=f"nodejs:{stream}", source="redhat")
+    world.package("Red Hat:9", "nodejs", "1:18.0-1.module", modularity="nodejs:18")
+    world.package("Red Hat:9", "nodejs", "1:20.0-1.module", modularity="nodejs:20")
+    assert sorted(upgrades(world)) == [
+        ("CVE-1", "1:18.2-1.module", "1:18.2-1.module", True), ("CVE-1", "1:20.1-1.module", "1:20.1-1.module", True),
+    ]  # fmt: skip
+
+
 # --- rating --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,104 @@
+"""Ignore files as Trivy has them: ``.trivyignore`` with an id a line, and its YAML form.
+
+    # a comment
+    CVE-2022-40897
+    CVE-2018-14618 exp:2027-01-31
+
+    vulnerabilities:
+      - {id: CVE-2022-40897, paths: ["usr/**"], purls: ["pkg:deb/debian/curl"], expired_at: 2027-01-31, statement: why}
+
+Source: https://trivy.dev/latest/docs/configuration/filtering/. Ids of other findings (secrets, configuration) do not
+meet any vulnerability, so they have no effect; nor have the other parts of the YAML form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from grid.errors import SuppressionInvalid
+from grid.suppression._products import parse
+from grid.suppression.statement import Statement
+
+_EXPIRY = re.compile(r"exp:(\S*)")
+
+
+def read(content: bytes, name: str) -> list[Statement]:
+    """The statements of an ignore file, of either form by its name; raises SuppressionInvalid naming the line."""
+    text = content.decode("utf-8", "replace")
+    return list(_yaml(text, name) if name.endswith((".yaml", ".yml")) else _plain(text, name))
+
+
+def _plain(text: str, name: str) -> Iterator[Statement]:
+    comment = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("#") or not stripped:
+            comment = stripped.lstrip("# ") if stripped else ""
+            continue
+        words = stripped.partition("#")[0].split()
+        expires = None
+        for word in words[1:]:
+            if found := _EXPIRY.fullmatch(word):
+                expires = _day(found[1], f"{name}:{number}")
+        yield Statement(
+            "ignore", f"{name}:{number}", "accepted", ids=(words[0],), expires=expires, reason=comment[:500]
+        )
+
+
+def _yaml(text: str, name: str) -> Iterator[Statement]:
+    try:
+        data = YAML(typ="rt").load(StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SuppressionInvalid(f"{name}:{line}: {error.problem or 'not YAML'}") from None
+    except Exception as error:  # ruamel raises more than it documents on hostile input
+        raise SuppressionInvalid(f"{name}: not YAML ({type(error).__name__})") from None
+    if data is None:
+        return
+    entries = data.get("vulnerabilities") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(entries, list | None):
+        raise SuppressionInvalid(f"{name}:1: an ignore file is a mapping with a list of vulnerabilities")
+    for index, entry in enumerate(entries or ()):
+        line = entries.lc.item(index)[0] + 1  # type: ignore[union-attr]
+        yield _entry(entry, f"{name}:{line}")
+
+
+def _entry(entry: Any, place: str) -> Statement:
+    id = entry.get("id") if isinstance(entry, dict) else None
+    if not isinstance(id, str) or not id:
+        raise SuppressionInvalid(f"{place}: an entry needs an id")
+    purls, paths = _texts(entry.get("purls"), place), _texts(entry.get("paths"), place)
+    for purl in purls:
+        if parse(purl) is None:
+            raise SuppressionInvalid(f"{place}: {purl!r} is not a package URL")
+    expires = entry.get("expired_at")
+    return Statement(
+        "ignore", place, "accepted", ids=(id,), packages=purls, paths=paths,
+        expires=_day(expires, place) if expires is not None else None, reason=str(entry.get("statement") or "")[:500],
+    )  # fmt: skip
+
+
+def _texts(value: object, place: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise SuppressionInvalid(f"{place}: purls and paths are lists of texts")
+    return tuple(str(v) for v in value)
+
+
+def _day(value: object, place: str) -> date:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise SuppressionInvalid(f"{place}: {str(value)[:40]!r} is not a date as in 2027-01-31") from None
