@@ -3,31 +3,30 @@
 WITH facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path,
          CASE WHEN ecosystem IN {unmanaged} OR found_as = 'binary' THEN 'unmanaged' WHEN found_as IN ('declared', 'sbom') THEN found_as ELSE 'packages' END AS kind,
-         count(*) AS n
+         count(*) AS n, count(*) FILTER (ecosystem IN {system}) AS system
   FROM packages GROUP BY ALL
-  UNION ALL
-  SELECT {key:layer_digest}, source_path, 'system', count(*) FROM packages 
-  WHERE ecosystem IN {system} AND found_as IS DISTINCT FROM 'sbom' GROUP BY ALL
-  UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*) FROM secrets GROUP BY ALL
-  UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*) FROM malware GROUP BY ALL
-  UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*) FROM notes GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*), 0 FROM secrets GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*), 0 FROM malware GROUP BY ALL
+  UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*), 0 FROM notes GROUP BY ALL
 ), whole AS (
-  SELECT l.ck, t.kind, sum(t.n) AS n
-  FROM {_chain_layers} l JOIN (SELECT lk, kind, sum(n) AS n FROM facts GROUP BY ALL) t ON t.lk = l.lk
+  SELECT l.ck, t.kind, sum(t.n) AS n, sum(t.system) AS system
+  FROM {_chain_layers} l JOIN (SELECT lk, kind, sum(n) AS n, sum(system) AS system FROM facts GROUP BY ALL) t ON t.lk = l.lk
   GROUP BY ALL
 ), off AS (
-  SELECT x.ck, t.kind, sum(t.n) AS n
+  SELECT x.ck, t.kind, sum(t.n) AS n, sum(t.system) AS system
   FROM {_exceptions} x JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes'
   WHERE x.hidden OR (x.owned AND t.kind = 'unmanaged') GROUP BY ALL
 ), minus AS (
-  SELECT ck, kind, sum(n) AS n
-  FROM (SELECT * FROM off UNION ALL SELECT ck, 'sbom', count(*) FROM {_told_twice} GROUP BY ck) GROUP BY ALL
+  SELECT ck, kind, sum(n) AS n, sum(system) AS system
+  FROM (SELECT * FROM off UNION ALL SELECT ck, 'sbom', count(*), 0 FROM {_told_twice} GROUP BY ck) GROUP BY ALL
 )
 SELECT w.ck,
-       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind IN ('packages', 'unmanaged', 'sbom')) AS packages,
-       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'system') AS system,
-       sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'declared') AS declared,
-       sum(w.n) FILTER (w.kind = 'secrets') AS secrets, sum(o.n) FILTER (w.kind = 'secrets') AS secrets_hidden,
-       sum(w.n) FILTER (w.kind = 'malware') AS malware, sum(w.n) FILTER (w.kind = 'notes') AS notes
+       (sum(w.n - coalesce(o.n, 0)) FILTER (w.kind IN ('packages', 'unmanaged', 'sbom')))::BIGINT AS packages,
+       (sum(w.system - coalesce(o.system, 0)) FILTER (w.kind = 'packages'))::BIGINT AS system,
+       (sum(w.n - coalesce(o.n, 0)) FILTER (w.kind = 'declared'))::BIGINT AS declared,
+       (sum(w.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets,
+       (sum(o.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets_hidden,
+       (sum(w.n) FILTER (w.kind = 'malware'))::BIGINT AS malware,
+       (sum(w.n) FILTER (w.kind = 'notes'))::BIGINT AS notes
 FROM whole w LEFT JOIN minus o ON o.ck = w.ck AND o.kind = w.kind
 GROUP BY w.ck
