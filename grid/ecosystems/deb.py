@@ -17,9 +17,11 @@ from grid.ecosystems._chisel import MANIFEST, objects
 from grid.keys.dpkg import key
 from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
 
-_STATUS = "var/lib/dpkg/status"
-_STATUS_D = "var/lib/dpkg/status.d/"
-_INFO = "var/lib/dpkg/info/"
+_FOLDERS = ("var/lib/dpkg/", "usr/lib/dpkg/")
+"""dpkg's own, and where images with a read-only system keep it."""
+_STATUS = frozenset(f"{folder}status" for folder in _FOLDERS)
+_STATUS_D = tuple(f"{folder}status.d/" for folder in _FOLDERS)
+_INFO = tuple(f"{folder}info/" for folder in _FOLDERS)
 
 CODENAMES = {
     "buzz": 1, "rex": 1, "bo": 1, "hamm": 2, "slink": 2, "potato": 2, "woody": 3, "sarge": 3, "etch": 4, "lenny": 5,
@@ -51,7 +53,7 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         yield from _chiselled(path, content)
         return
     single = path.startswith(_STATUS_D)
-    if path.endswith(".md5sums") or not (single or path == _STATUS):
+    if path.endswith(".md5sums") or not (single or path in _STATUS):
         return  # a file elsewhere that is merely named status (vcpkg has one) is no dpkg database
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
@@ -118,12 +120,12 @@ def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Not
                 yield OwnedFile(place.lstrip("/"), str(slices[0]).rpartition("_")[0])
         return  # what cannot be read is noted beside the packages
     if path.startswith(_INFO) and path.endswith(".list"):
-        owner = path[len(_INFO) : -len(".list")].partition(":")[0]
+        owner = path.rpartition("/")[2].removesuffix(".list").partition(":")[0]
         for line in _lines(content):
             if len(line) > 1 and line != "/.":
                 yield OwnedFile(line.lstrip("/"), owner)
     elif path.startswith(_STATUS_D) and path.endswith(".md5sums"):
-        owner = path[len(_STATUS_D) : -len(".md5sums")]
+        owner = path.rpartition("/")[2].removesuffix(".md5sums")
         for line in _lines(content):
             _, _, name = line.partition("  ")
             if name:
@@ -181,14 +183,17 @@ def extended(namespace: str, services: frozenset[str]) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="deb",
-    version=2,
+    version=3,
     key=key,
     namespace=namespace,
     osv=("Debian", "Echo", "Ubuntu"),
-    wants=Wants(paths=frozenset({_STATUS, MANIFEST}), globs=(f"{_STATUS_D}*",)),
+    wants=Wants(paths=_STATUS | {MANIFEST}, globs=tuple(f"{folder}*" for folder in _STATUS_D)),
     read=read,
     system=True,
-    owns=Wants(paths=frozenset({MANIFEST}), globs=(f"{_INFO}*.list", f"{_STATUS_D}*.md5sums")),
+    owns=Wants(
+        paths=frozenset({MANIFEST}),
+        globs=(*(f"{folder}*.list" for folder in _INFO), *(f"{folder}*.md5sums" for folder in _STATUS_D)),
+    ),
     owned=owned,
     owned_lines=True,
     extended=extended,

@@ -108,6 +108,20 @@ def test_a_file_merely_named_status_is_no_database(path: str) -> None:
     assert read(path, SAMPLE) == []
 
 
+def test_a_read_only_system_keeps_its_database_below_usr() -> None:
+    elsewhere = "usr/lib/dpkg/status"
+    found, there = read(elsewhere, SAMPLE), read(STATUS, SAMPLE)
+    assert [p for p in found if isinstance(p, Package)] == [p for p in there if isinstance(p, Package)]
+    assert ECOSYSTEM.wants.matcher()(elsewhere, 0o644)
+    assert [f.owner for f in owned("usr/lib/dpkg/info/six:amd64.list", b"/usr/lib/six\n")] == ["six"]
+
+
+def test_who_built_a_package_is_its_maintainer_else_its_origin() -> None:
+    stanza = b"Package: x\nStatus: install ok installed\nVersion: 1\nOrigin: Acme\n"
+    assert [p.origin for p in read(STATUS, stanza)] == ["Acme"]
+    assert [p.origin for p in read(STATUS, stanza + b"Maintainer: A <a@example.org>\n")] == ["A <a@example.org>"]
+
+
 def test_lists_of_both_kinds_name_their_owner() -> None:
     listing = b"/.\n/usr\n/usr/lib/python3/dist-packages/six-1.16.0.egg-info\n/usr/share/caf\xc3\xa9\n"
     assert owned("var/lib/dpkg/info/python3-six:all.list", listing) == [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -59,6 +61,27 @@ def test_every_database_gives_what_rpm_lists(expected: str) -> None:
     assert sorted(map(fields, packages)) == sorted(
         tuple(row[f] for f in FIELDS) for row in rows if row["name"] != "gpg-pubkey"
     )
+
+
+@pytest.mark.skipif(not ZIP.exists() or shutil.which("rpm") is None, reason="needs ../shared/data/rpmdb and rpm")
+@pytest.mark.parametrize("expected", [e for e in expectations() if ".ndb/" not in e])  # Debian's rpm has no NDB
+def test_rpm_itself_lists_the_same(expected: str, tmp_path: Path) -> None:
+    folder = expected.partition("/")[0]
+    with zipfile.ZipFile(ZIP) as archive:
+        (database,) = (n for n in archive.namelist() if n.startswith(f"{folder}/") and n.rpartition("/")[2] in PATHS)
+        content = archive.read(database)
+    name = database.rpartition("/")[2]
+    (tmp_path / name).write_bytes(content)
+    columns = r"%{NAME}\t%|EPOCH?{%{EPOCH}}|\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t"
+    columns += r"%|MODULARITYLABEL?{%{MODULARITYLABEL}}|\n"
+    listed = subprocess.run(
+        ["rpm", "--dbpath", str(tmp_path), "--query", "--all", "--queryformat", columns],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    rows = [line.split("\t") for line in listed.splitlines()]
+    told = [(*row[:6], ":".join(row[6].split(":")[:2])) for row in rows if row[0] != "gpg-pubkey"]
+    found = [fields(p)[:7] for p in ECOSYSTEM.read(PATHS[name], content, Limits()) if isinstance(p, Package)]
+    assert sorted(found) == sorted(told)
 
 
 @pytest.mark.skipif(not IMAGES.exists(), reason="needs ../shared/data/images")
