@@ -25,7 +25,8 @@ NEWEST: dict[str, tuple[list[str], list[str]]] = {
     "chains": (["chain_id"], ["squashed_at", "squash_id"]),
     "config_checks": (["digest", "check_id", "evidence"], []),
     "sweeps": (["sweep_id"], ["written_at"]),
-    "matches": (["sweep_id"], ["matched_at", "match_id"]),
+    "matches": (["sweep_id"], ["current", "matched_at", "match_id"]),
+    "history": (["match_id"], ["matched_at"]),
 }
 """Table → its key, and what makes one of several rows of a key the newest."""
 
@@ -35,6 +36,10 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "distro_support": ("matches", ["match_id"]),
     "findings": ("matches", ["match_id"]),
     "statements": ("matches", ["match_id"]),
+    "matched_packages": ("history", ["match_id"]),
+    "package_events": ("history", ["match_id"]),
+    "image_events": ("history", ["match_id"]),
+    "finding_events": ("history", ["match_id"]),
 }
 """Table → the table whose newest rows commit it, and the columns that both carry."""
 

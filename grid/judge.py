@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,9 @@ _SYSTEMS = [e for e in ecosystems.ALL if e.system]
 _LANGUAGES = {e.name: e.namespace(Distro("")) for e in ecosystems.ALL if not e.system}
 
 
+_NOTHING = FINDINGS.only("package_id", "namespace", "vuln_id", "aliases")
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What squash and match did."""
@@ -47,6 +50,10 @@ class Judged:
     findings: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     """Layer → notes on it, which lower the coverage of its images."""
+    evaluated: pa.Table = field(default_factory=_NOTHING.empty_table, repr=False, compare=False)
+    """``package_id, namespace`` of the packages matched."""
+    found: pa.Table = field(default_factory=_NOTHING.empty_table, repr=False, compare=False)
+    """``package_id, namespace, vuln_id, aliases`` of the findings."""
 
 
 def os_namespace(distro: Distro) -> str | None:
@@ -81,26 +88,31 @@ def judge(
     if database is None:
         return Judged(squashed, None, None, notes=counted)
     emit(Stage("match"))
-    match_id, packages, found = _match(lake, stack, sweep_id, database, emit, statements)
-    return Judged(squashed, match_id, database.version, packages, found, counted)
+    return replace(_match(lake, stack, sweep_id, database, emit, statements), chains=squashed, notes=counted)
 
 
 def judge_again(
-    lake: Lake, sweep_id: str, database: Database, emit: Emit, statements: Sequence[Statement] | None = None
+    lake: Lake,
+    sweep_id: str,
+    database: Database,
+    emit: Emit,
+    statements: Sequence[Statement] | None = None,
+    current: bool = True,
 ) -> Judged:
     """Match the images of a sweep with another database, their chains taken as they were squashed.
 
     Without ``statements`` those of the sweep's last match count, but for what has expired since.
+    A match that is not ``current`` stands beside those of the sweep that count: the views show it only if asked.
 
     Nothing here is as long as the list of images, of which there may be a million.
     """
     emit(Stage("match"))
     if statements is None:
         statements = _last_statements(lake, sweep_id)
-    match_id, packages, found = _match(lake, None, sweep_id, database, emit, statements)
-    if not packages:
+    judged = _match(lake, None, sweep_id, database, emit, statements, current)
+    if not judged.packages:
         emit(Warned("the sweep has no package to match"))
-    return Judged(0, match_id, database.version, packages, found)
+    return judged
 
 
 # --- squash --------------------------------------------------------------------------------------
@@ -400,6 +412,17 @@ def _decided(con: Any, found: pa.Table, statements: Sequence[Statement], emit: E
     return decide(con, statements, found, packages, distros, today)
 
 
+_EVALUATED = f"""
+SELECT DISTINCT package_id, namespace || CASE
+    WHEN list_contains($systems, ecosystem) AND len(repositories) > 0 THEN '|' || {match.CHANNEL.format("repositories")}
+    ELSE ''
+END AS namespace
+FROM candidates
+"""
+
+_FOUND = "SELECT package_id, namespace || coalesce('|' || channel, '') AS namespace, vuln_id, aliases FROM found"
+
+
 def _match(
     lake: Lake,
     stack: pa.Table | None,
@@ -407,7 +430,8 @@ def _match(
     database: Database,
     emit: Emit,
     statements: Sequence[Statement],
-) -> tuple[str, int, int]:
+    current: bool = True,
+) -> Judged:
     """Match the packages of a stack of image layers, or of the images that the lake has for the sweep."""
     outdated = database.outdated_keys({e.name: e.key_version for e in ecosystems.ALL})
     if outdated:
@@ -432,6 +456,9 @@ def _match(
         hits = match.hits(con, database, candidates)
         rows = findings.merge(con, database, hits)
         known = _known_namespaces(con, database, candidates)
+        con.register("found", rows)
+        evaluated = con.sql(_EVALUATED, params={"systems": [e.name for e in _SYSTEMS]}).to_arrow_table()
+        found = con.sql(_FOUND).to_arrow_table()
         releases = con.sql(_RELEASES).to_arrow_table()
         decided = _decided(con, rows, statements, emit)
     unordered = hits.unparsed.num_rows
@@ -468,6 +495,10 @@ def _match(
         "unordered": unordered,
         "foreign": hits.foreign.num_rows,
         "matched_at": datetime.now(UTC),
+        "current": True if current else None,
     }
     lake.write("matches", match_id, pa.Table.from_pylist([mark], schema=MATCHES.arrow))
-    return match_id, candidates.num_rows, rows.num_rows
+    return Judged(
+        0, match_id, database.version, candidates.num_rows, rows.num_rows,
+        evaluated=evaluated, found=found,
+    )  # fmt: skip

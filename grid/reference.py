@@ -24,7 +24,9 @@ _PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!
 
 def column_docs(view: View) -> dict[str, str]:
     """Column → sentence: the view's own, and those of the tables it says its columns are like."""
-    docs = {column.name: column.doc for name in reversed(view.like) for column in TABLES[name].columns}
+    docs: dict[str, str] = {}
+    for name in reversed(view.like):
+        docs |= {c.name: c.doc for c in TABLES[name].columns} if name in TABLES else column_docs(views()[name])
     return docs | view.columns
 
 

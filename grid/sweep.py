@@ -18,10 +18,11 @@ import pyarrow as pa
 from grid.database import Database
 from grid.detectors.redact import redact
 from grid.driver import Executor, versions
-from grid.errors import GridError
+from grid.errors import GridError, UsageError
 from grid.estate import Estate
 from grid.events import Emit, LayerDone, Planned, Stage, silent
 from grid.judge import Judged, judge, judge_again
+from grid.life import remember
 from grid.model import Layer
 from grid.plan import Plan, Source, plan
 from grid.schema import IMAGES, SWEEPS
@@ -145,6 +146,8 @@ def sweep(
 
     rows = _image_rows(sweep_id, listed, layers_of, failures, judged.notes)
     lake.write("images", sweep_id, pa.Table.from_pylist(rows, schema=IMAGES.arrow))
+    if judged.match_id is not None:
+        remember(lake, judged.match_id, judged.evaluated, judged.found)
     statuses = Counter(str(row["status"]) for row in rows)
     bad = statuses["failed"] + statuses["incomplete"]
     result = SweepResult(
@@ -319,15 +322,33 @@ def _name(row: Mapping[str, object]) -> str:
     return f"{place}:{row['tag']}" if row["tag"] else place
 
 
-def rematch(lake: Lake, database: Database, emit: Emit = silent, estate: Estate | None = None) -> Judged:
+def rematch(
+    lake: Lake,
+    database: Database,
+    emit: Emit = silent,
+    estate: Estate | None = None,
+    *,
+    sweep_id: str = "",
+    current: bool = True,
+) -> Judged:
     """Match the newest sweep again, with another database: reads no layer and asks no registry.
 
     With an estate its VEX documents, waivers and ignore files count, else those of the sweep's last match.
+    ``sweep_id`` names an older sweep. Only a ``current`` match of the newest sweep enters the history of findings; any
+    other answers a question about then, and the views go on showing what they showed.
     """
     said = statements(estate) if estate is not None else None
     sweeps = [row for row in lake.read("sweeps").to_pylist() if row["status"] != "running"]
     if not sweeps:
         raise GridError("the lake has no finished sweep to match again", remedy="run: scangrid sweep")
-    newest = max(sweeps, key=lambda row: (row["kind"] == "sweep", str(row["sweep_id"])))
-    sweep_id = str(newest["sweep_id"])
-    return judge_again(lake, sweep_id, database, emit, said)
+    newest = str(max(sweeps, key=lambda row: (row["kind"] == "sweep", str(row["sweep_id"])))["sweep_id"])
+    wanted = sweep_id or newest
+    if wanted not in {row["sweep_id"] for row in sweeps}:
+        raise UsageError(
+            f"the lake has no finished sweep {wanted!r}", remedy='scangrid sql "select sweep_id from sweeps"'
+        )
+    current = current and wanted == newest
+    judged = judge_again(lake, wanted, database, emit, said, current)
+    if current and judged.match_id is not None:
+        remember(lake, judged.match_id, judged.evaluated, judged.found)
+    return judged

@@ -8,6 +8,8 @@
   ``{key:name}``  a digest as a short join key
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{chain:chain,profile}``  the short key of a chain under a profile of suppression (``_profiles.sql``)
+  ``{image:i}``   ``image_id`` of a row of ``images``: who an image is, whatever its layers
+  ``{any:_name}`` the variant of a view for any sweep, in files that are not made twice
   ``{system}``    the names of OS package ecosystems
   ``{managers}``  the names of package managers as packages
   ``{upgrades}``  rows (ecosystem, place, manager, command, item): how upgrades are installed, see ``Ecosystem.upgrade``
@@ -24,7 +26,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -50,17 +52,15 @@ class View:
     """Documented columns; others stand in the tables of ``like`` under the same name."""
     like: tuple[str, ...]
     sql: str
-
-    @property
-    def per_sweep(self) -> bool:
-        """Whether a ``sweep_…`` variant is made of it too."""
-        return any(place in self.sql for place in ("{images}", "{sweeps}", "{_"))
+    per_sweep: bool = False
+    """Whether a ``sweep_…`` variant is made of it too: it, or a part that it is built on, is of certain sweeps."""
 
 
 def connect(lake: Lake, *views: str) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with every view of the lake, or at least these. Close it; one connection per thread.
 
-    Views that are published already are not bound again: that takes longer than most questions.
+    Views that are published already are not bound again: that takes longer than most questions. Where they are not,
+    ``views`` may say which are wanted: only these are made, and what they are made of.
     """
     statements = _statements(lake)
     if lake.published_views() != _mark(statements):
@@ -167,7 +167,7 @@ def _closure(statements: Mapping[str, str], wanted: Sequence[str]) -> set[str]:
     waiting = list(wanted)
     while waiting:
         name = waiting.pop()
-        if name not in needed:
+        if name not in needed and name in statements:
             needed.add(name)
             waiting += set(re.findall(r"[a-z_.]+", statements[name])) & statements.keys()
     return needed
@@ -230,7 +230,9 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
         if name == "chain":
             chain, profile = argument.split(",")
             return _CHAIN.format(chain, profile)
-        return _KEY.format(argument) if name == "key" else places[name]
+        if name == "any":
+            return _named(argument, latest=False)
+        return {"key": KEY, "image": IMAGE_ID}[name].format(argument) if argument else places[name]
 
     return _PLACE.sub(fill, view.sql)
 
@@ -244,7 +246,10 @@ def _upgrades() -> str:
 
 
 _PLACE = re.compile(r"\{([a-z_.]+(?::[a-z_.,]+)?)\}")
-_KEY = "md5_number({0})"
+IMAGE_ID = """md5(concat_ws(chr(10), {0}.registry, {0}.repository,
+    CASE WHEN {0}.tag = '' THEN {0}.digest ELSE {0}.tag END, {0}.os, {0}.arch))"""
+"""Who an image is, whatever its layers: from a row of ``images``."""
+KEY = "md5_number({0})"
 """A digest or chain id in 16 bytes: joins on it are several times faster than on 71 characters. What it is made of
 are sha256 values, which nobody can choose freely, so md5 is no weakness here."""
 
@@ -260,6 +265,10 @@ def views() -> dict[str, View]:
         for path in resources.files("grid").joinpath("sql").iterdir()
         if path.name.endswith(".sql")
     }
+    of_sweeps = {name for name, view in found.items() if "{images}" in view.sql or "{sweeps}" in view.sql}
+    while more := {n for n, v in found.items() if any(f"{{{part}}}" in v.sql for part in of_sweeps)} - of_sweeps:
+        of_sweeps |= more
+    found = {name: replace(view, per_sweep=name in of_sweeps) for name, view in found.items()}
     reads = {
         name: {other for other in found if other != name and re.search(rf"\b{other}\b", view.sql)}
         | ({"latest_sweep"} if view.per_sweep else set())

@@ -1,6 +1,11 @@
 """Job: match the newest sweep again with today's vulnerability database. Reads no layer, asks no registry.
 
     python -m jobs.refresh --lake s3://bucket/lake
+    python -m jobs.refresh --lake s3://bucket/lake --as-of 2026-01-31
+
+What the new database changes enters the history of findings (views ``new_vulnerabilities``, ``finding_history``).
+With an older database (``scangrid db update --keep`` says how many are kept) or an older sweep the match stands beside
+those that count: no view shows it but ``match_vulnerabilities``, asked with the ``match_id`` that is printed.
 
 Matching is one DuckDB join, so it wants one big node and not a cluster; submitted with ``ray job submit``
 it runs on the head.
@@ -11,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from grid.cli import EXIT_USAGE, fail
@@ -24,15 +30,22 @@ from grid.warehouse import publish
 
 def main(arguments: list[str] | None = None) -> int:
     """Re-match; prints one line of JSON with the counts."""
-    parser = argparse.ArgumentParser(prog="python -m jobs.refresh", description="Match the newest sweep again.")
+    parser = argparse.ArgumentParser(prog="python -m jobs.refresh", description="Match a sweep again.")
     parser.add_argument("--lake", default="scangrid-lake", help="folder or s3:// URI")
     parser.add_argument("--database", type=Path, default=None, help="the vulnerability database's folder")
     parser.add_argument("--config", type=Path, default=None, help="the estate, for its waivers and VEX documents today")
+    parser.add_argument("--sweep", default="", help="another sweep than the newest, by its id")
+    parser.add_argument("--db-version", default=None, help="with this version of the database, if it is still kept")
+    parser.add_argument("--as-of", type=_time, default=None, metavar="DATE", help="with the newest one built by then")
     options = parser.parse_args(arguments)
     try:
-        lake = Lake.open(options.lake)
+        lake = Lake.open(options.lake, create=True)
         estate = load_estate(options.config) if options.config else None
-        judged = rematch(lake, open_database(options.database or default_root()), estate=estate)
+        root = options.database or default_root()
+        asked = options.db_version is not None or options.as_of is not None
+        database = open_database(root, version=options.db_version, as_of=options.as_of)
+        current = not asked or database.version == open_database(root).version
+        judged = rematch(lake, database, estate=estate, sweep_id=options.sweep, current=current)
         publish(lake)
     except GridError as error:
         fail(error)
@@ -40,6 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(json.dumps({"match_id": judged.match_id, "db_version": judged.db_version,
                       "packages": judged.packages, "findings": judged.findings}))  # fmt: skip
     return 0
+
+
+def _time(text: str) -> datetime:
+    """A date means the end of that day; without an offset it is UTC's."""
+    at = datetime.fromisoformat(text)
+    if len(text) <= len("2026-01-31"):
+        at += timedelta(days=1, microseconds=-1)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "match", "findings", "support", "suppression"),
     ("registries", "store", "counting", "warehouse"),
     ("plan", "limiter"),
-    ("driver", "survey", "judge"),
+    ("driver", "survey", "judge", "life"),
     ("sweep", "reports", "testing", "demo", "reference"),
     ("cli",),
 )

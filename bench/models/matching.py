@@ -19,6 +19,7 @@ from bench.models import Clock, Outcome, Work, clock, in_child, peak_memory
 from bench.synthetic import MATCH, Size, build
 from grid.database import Database, open_database
 from grid.ecosystems import BY_NAME
+from grid.life import remember
 from grid.schema import LAKE_SCHEMA_VERSION
 from grid.store import Lake
 from grid.sweep import rematch
@@ -94,20 +95,32 @@ def _made(folder: Path, size: Size, ranges: int) -> tuple[Path, Path]:
     """The lake, made once and rid of earlier runs' matches, and the database, made anew."""
     lake, database = folder / f"estate-{size.images}", folder / "advisories"
     mark = folder / f"estate-{size.images}.json"
-    wanted = json.dumps({**asdict(size), "schema": LAKE_SCHEMA_VERSION})
+    wanted = json.dumps({**asdict(size), "schema": LAKE_SCHEMA_VERSION, "history": True})
     if not mark.exists() or mark.read_text() != wanted:
         mark.unlink(missing_ok=True)
         shutil.rmtree(lake, ignore_errors=True)
         build(Lake.open(lake, create=True), size)
+        _remember(Lake.open(lake))
         mark.write_text(wanted)
     Lake.open(lake, create=True)
-    for table in ("findings", "matches"):
+    for table in ("findings", "matches", "history", "package_events"):
         for path in (lake / table).glob("2*.parquet"):
             if path.stem != MATCH:
                 path.unlink()
     shutil.rmtree(database, ignore_errors=True)
     make_database(database, ranges, size.layers * NAMES_PER_LAYER)
     return lake, database
+
+
+def _remember(lake: Lake) -> None:
+    """What the sweep of these images did: a re-match finds them in the history."""
+    with connect(lake, "packages", "findings") as con:
+        evaluated = con.sql(
+            "SELECT DISTINCT package_id, CASE ecosystem WHEN 'deb' THEN 'Debian:12' ELSE 'npm' END AS namespace "
+            "FROM packages"
+        ).to_arrow_table()
+        found = con.sql("SELECT package_id, namespace, vuln_id, aliases FROM findings").to_arrow_table()
+    remember(lake, MATCH, evaluated, found)
 
 
 # --- the database --------------------------------------------------------------------------------

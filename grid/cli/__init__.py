@@ -21,7 +21,7 @@ from grid.errors import GridError
 
 EXIT_FINDINGS, EXIT_USAGE, EXIT_INCOMPLETE = 1, 2, 3
 
-COMMANDS = ("scan", "sweep", "sql", "explain", "registry", "demo")
+COMMANDS = ("scan", "sweep", "sql", "explain", "diff", "registry", "demo")
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,7 +31,7 @@ def explain(
     store = open_lake(lake, create=False)
     console = Console(highlight=False, soft_wrap=True)
     with connect(store) as con:
-        found = _find(con, image)
+        found = find_image(con, image)
         layers = why.layers_of(con, found["digest"])
         packages = why.packages_of(con, layers, what)
         path = what.strip("/")
@@ -48,7 +48,7 @@ def explain(
             why.show_packages(console, con, found, layers, packages, find_database())
 
 
-def _find(con: Any, image: str) -> dict[str, Any]:
+def find_image(con: Any, image: str) -> dict[str, Any]:
     """The newest row of ``images`` that the user can mean."""
     wanted = {image}
     try:

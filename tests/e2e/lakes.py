@@ -12,7 +12,7 @@ from grid.warehouse import connect
 RUN_COLUMNS = {
     "task_id", "scanned_at", "scan_seconds", "sweep_id", "match_id", "squash_id", "squashed_at", "resolved_at",
     "started_at", "finished_at", "written_at", "matched_at", "fingerprint", "bytes_pulled", "bytes_scanned",
-    "layers_scanned", "layers_reused",
+    "layers_scanned", "layers_reused", "first_seen", "last_seen",
 }  # fmt: skip
 VIEWS = ("image_packages", "vulnerabilities", "image_secrets", "image_notes", "image_summary")
 
