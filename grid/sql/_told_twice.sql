@@ -1,5 +1,5 @@
 -- Packages that an SBOM names and that a record of their own tells as well, in the same chain: the record counts. A URL
--- writes Python's names in their canonical form. Most lakes have no such row: then no package is read.
+-- writes Python's names in their canonical form. Most lakes have no such row: then no chain is looked at.
 WITH named AS (
   SELECT {key:layer_digest} AS lk, source_path, package_id, ecosystem, version, lower(replace(replace(name, '_', '-'), '.', '-')) AS name
   FROM packages WHERE found_as = 'sbom'
@@ -8,12 +8,24 @@ WITH named AS (
   FROM packages p JOIN named n ON n.ecosystem = p.ecosystem AND n.version = p.version
     AND n.name = lower(replace(replace(p.name, '_', '-'), '.', '-'))
   WHERE p.found_as IS NULL OR p.found_as NOT IN ('sbom', 'declared')
-), hides AS (SELECT ck, lk, list(path) FILTER (hidden) AS paths FROM {_exceptions} GROUP BY ck, lk)
+), mixed AS (
+  SELECT {key:chain_id} AS ck, layers, members FROM {raw.chains}
+  WHERE list_has_any(layers, (SELECT list(DISTINCT layer_digest) FROM packages WHERE found_as = 'sbom'))
+  QUALIFY row_number() OVER (PARTITION BY chain_id ORDER BY squashed_at DESC, squash_id DESC) = 1
+), places AS (
+  SELECT ck, {key:layer} AS lk FROM (SELECT ck, unnest(list_distinct(layers)) AS layer FROM mixed)
+), hides AS (
+  SELECT m.ck, {key:h.layer_digest} AS lk, list(h.path) AS paths
+  FROM (SELECT ck, layers, unnest(members) AS member, generate_subscripts(members, 1) AS depth FROM mixed) m
+  JOIN hidden h ON h.chain_id = m.member AND h.reason = 'hidden'
+  WHERE NOT list_contains(m.layers[m.depth + 1:], h.layer_digest)  -- there once more further up
+  GROUP BY ALL
+)
 SELECT DISTINCT l.ck, l.lk, n.source_path, n.package_id
-FROM {_chain_layers} l JOIN named n ON n.lk = l.lk
+FROM places l JOIN named n ON n.lk = l.lk
 JOIN (
   SELECT l.ck, r.package_id
-  FROM {_chain_layers} l JOIN recorded r ON r.lk = l.lk LEFT JOIN hides h ON h.ck = l.ck AND h.lk = l.lk
+  FROM places l JOIN recorded r ON r.lk = l.lk LEFT JOIN hides h ON h.ck = l.ck AND h.lk = l.lk
   WHERE h.paths IS NULL OR NOT list_contains(h.paths, r.source_path)) o ON o.ck = l.ck AND o.package_id = n.package_id
 LEFT JOIN hides h ON h.ck = l.ck AND h.lk = l.lk
 WHERE h.paths IS NULL OR NOT list_contains(h.paths, n.source_path)
