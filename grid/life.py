@@ -72,6 +72,8 @@ def _changes(con: Any, run: Mapping[str, Any]) -> dict[str, pa.Table]:
     for name, query in _QUERIES:
         if name == "shown":
             query = _shown(con)
+        if run["again"] and name in _OF_IMAGES:
+            query = f"SELECT * FROM ({query}) WHERE false"  # nothing is read for it
         if name in {table.name for table in _TABLES}:
             changes[name] = con.sql(query).to_arrow_table()
             con.register(f"{name}_now", changes[name])
@@ -81,7 +83,8 @@ def _changes(con: Any, run: Mapping[str, Any]) -> dict[str, pa.Table]:
 
 
 _RUN = """
-SELECT m.sweep_id, s.kind, m.matched_at FROM matches m JOIN sweeps s USING (sweep_id)
+SELECT m.sweep_id, s.kind, m.matched_at, EXISTS (SELECT 1 FROM history h WHERE h.sweep_id = m.sweep_id) AS again
+FROM matches m JOIN sweeps s USING (sweep_id)
 WHERE m.match_id = getvariable('run_match')
     AND NOT EXISTS (SELECT 1 FROM history h WHERE h.match_id >= getvariable('run_match'))
 """
@@ -140,17 +143,15 @@ SELECT package_id, vuln_id, system_of(namespace) FROM package_events_now WHERE e
 
 # --- images --------------------------------------------------------------------------------------
 
-# A sweep's images are written once: a re-match of them cannot have changed any.
-_IMAGES_BEFORE = """
-SELECT * FROM parts._image_spans
-WHERE to_match IS NULL AND NOT EXISTS (SELECT 1 FROM history WHERE sweep_id = getvariable('run_sweep'))
-"""
+# A sweep's images are written once: a re-match of them (``again``) cannot have changed any.
+_OF_IMAGES = frozenset({"images_before", "listed", "images_now"})
+
+_IMAGES_BEFORE = "SELECT * FROM parts._image_spans WHERE to_match IS NULL"
 
 _LISTED = f"""
 SELECT {IMAGE_ID.format("i")} AS image_id, registry, repository, tag, os, arch, digest, status
 FROM images i
 WHERE sweep_id = getvariable('run_sweep')
-    AND NOT EXISTS (SELECT 1 FROM history WHERE sweep_id = getvariable('run_sweep'))
 """
 
 # Of several variants of one platform (Windows has them) the greatest digest stands for all.
@@ -198,7 +199,9 @@ def _shown(con: Any) -> str:
     chains = con.execute(_CHAINS_OF_MOVED).fetchall()
     if len(chains) > FEW_CHAINS:
         return _SHOWN.format(_CHAINS_OF_MOVED)
-    return _SHOWN.format(", ".join(f"{chain}::UHUGEINT" for (chain,) in chains) or "NULL")
+    if not chains:
+        return f"SELECT * FROM ({_SHOWN.format('NULL')}) WHERE false"
+    return _SHOWN.format(", ".join(f"{chain}::UHUGEINT" for (chain,) in chains))
 
 
 _BEFORE = """
