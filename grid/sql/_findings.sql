@@ -1,5 +1,4 @@
 -- The findings of the newest match of each sweep. `system`: the distribution's namespace and channel; empty for languages.
--- The findings of the newest match of each sweep. `system`: the distribution's namespace and channel; empty for languages.
 SELECT m.sweep_id, m.matched_at, a.from_match, a.since AS known_since, f.*
 FROM (SELECT *, md5_number_lower(match_id || statements::VARCHAR) AS decision,
              CASE WHEN split_part(namespace, ':', 1) IN {system_osv} THEN namespace || coalesce('|' || channel, '') ELSE '' END
