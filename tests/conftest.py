@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from grid.registries import Access
@@ -24,6 +25,40 @@ def shared_images() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared test data (../shared/data/images) is absent")
     return folder
+
+
+_COUNTED = """
+WITH worst AS (
+    SELECT registry, repository, tag, digest, vuln_id,
+        count(*) FILTER (open) AS n, bool_or(kev) AS kev, max(risk) AS risk,
+        bool_or(open AND from_base) AS base, bool_or(open AND fixed_version IS NOT NULL) AS fixable,
+        min(CASE WHEN open THEN list_position(
+            ['critical', 'high', 'medium', 'low', 'negligible', 'unknown'], severity) ELSE 7 END) AS rank
+    FROM (SELECT *, suppressed_by IS NULL AS open FROM vulnerabilities) GROUP BY ALL
+)
+SELECT registry, repository, tag, digest, count(*) FILTER (rank < 7), count(*) FILTER (rank = 1),
+    count(*) FILTER (rank = 2), count(*) FILTER (rank = 3), count(*) FILTER (rank = 4), count(*) FILTER (rank = 5),
+    count(*) FILTER (rank = 6), count(*) FILTER (fixable), count(*) FILTER (kev AND rank < 7), sum(n),
+    count(*) FILTER (rank = 7), max(risk) FILTER (rank < 7), count(*) FILTER (base)
+FROM worst GROUP BY ALL ORDER BY ALL
+"""
+_SUMMED = """
+SELECT registry, repository, tag, digest, vulnerabilities, critical, high, medium, low, negligible, unknown,
+    fixable, kev, findings, suppressed, nullif(risk, 0), coalesce(vulnerabilities_base, 0)
+FROM image_summary WHERE vulnerabilities + suppressed > 0 ORDER BY ALL
+"""
+
+
+@pytest.fixture(scope="session")
+def same_counts() -> Callable[[duckdb.DuckDBPyConnection], int]:
+    """Compares the counts of ``image_summary`` with the rows of ``vulnerabilities``; how many images have any."""
+
+    def compare(con: duckdb.DuckDBPyConnection) -> int:
+        counted, summed = con.execute(_COUNTED).fetchall(), con.execute(_SUMMED).fetchall()
+        assert [(*row[:15], row[15] or None, row[16]) for row in counted] == summed
+        return len(summed)
+
+    return compare
 
 
 @dataclass

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from grid.database import Database
 from grid.driver import LocalExecutor
@@ -43,7 +46,9 @@ def spdx(*urls: str) -> str:
     return json.dumps({"spdxVersion": "SPDX-2.3", "packages": refs})
 
 
-def test_a_record_wins_over_an_sbom_at_the_same_purl(tmp_path: Path, database: Database) -> None:
+def test_a_record_wins_over_an_sbom_at_the_same_purl(
+    tmp_path: Path, database: Database, same_counts: Callable[[duckdb.DuckDBPyConnection], int]
+) -> None:
     document = spdx(
         "pkg:npm/lodash@4.17.15", "pkg:npm/minimist@0.0.8", "pkg:pypi/zope-interface@5.4.0",
         "pkg:apk/alpine/musl@1.1.20-r4?arch=x86_64", "pkg:apk/alpine/gone@1-r0?arch=x86_64", "pkg:npm/deleted@1.0.0",
@@ -68,6 +73,8 @@ def test_a_record_wins_over_an_sbom_at_the_same_purl(tmp_path: Path, database: D
     assert ask(lake, "SELECT packages FROM image_summary") == [(6,)]
     found = ask(lake, "SELECT DISTINCT package, found_as FROM vulnerabilities ORDER BY ALL")
     assert ("lodash", "installed") in found and ("minimist", "sbom") in found and ("lodash", "sbom") not in found
+    with connect(lake) as con:
+        assert same_counts(con) == 1
 
 
 def test_an_assembly_counts_where_no_deps_json_names_it(tmp_path: Path) -> None:

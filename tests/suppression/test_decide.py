@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,19 @@ def test_a_path_picks_one_of_several_places_of_a_package(estate: Estate) -> None
         "SELECT DISTINCT source_path, suppressed_by FROM vulnerabilities WHERE suppressed_by IS NOT NULL"
     ) == [(LIB, "waiver 1")]
     assert estate.ask("SELECT tag, suppressed FROM image_summary WHERE tag = 'v2'") == [("v2", 0)]
+
+
+@pytest.mark.parametrize("scope", [{}, {"tags": ("v2",)}, {"repositories": ("shop/*",)}, {"digest": "sha256:one"}])
+def test_the_summary_counts_what_the_findings_say(
+    estate: Estate, scope: dict[str, Any], same_counts: Callable[[duckdb.DuckDBPyConnection], int]
+) -> None:
+    estate.say(
+        vex("not_affected", **scope),
+        accepted(ids=("CVE-2",), paths=("usr/lib/*",), origin="1"),
+        accepted("pkg:pypi/b", ids=("CVE-2",), **scope),
+    )
+    assert estate.suppressed
+    assert estate.con is not None and same_counts(estate.con) == 3
 
 
 def test_a_match_without_statements_suppresses_nothing_any_more(estate: Estate) -> None:

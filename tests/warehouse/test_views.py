@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -424,3 +424,9 @@ def test_a_wheel_record_owned_by_the_system_keeps_its_path(con: duckdb.DuckDBPyC
 def test_matches_of_a_sweep_replace_each_other(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     assert rows(con, "SELECT match_id FROM matches") == [("m1",), ("m2",)]
     assert {"m1", "m2"} == set(lake.read("findings", ["match_id"])["match_id"].to_pylist())
+
+
+def test_the_summary_counts_what_the_findings_say(
+    con: duckdb.DuckDBPyConnection, same_counts: Callable[[duckdb.DuckDBPyConnection], int]
+) -> None:
+    assert same_counts(con)
