@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--as-of", type=_time, default=None, metavar="DATE", help="with the newest one built by then")
     options = parser.parse_args(arguments)
     try:
-        lake = Lake.open(options.lake, create=True)
+        Lake.open(options.lake)  # a mistyped place is no new lake
+        lake = Lake.open(options.lake, create=True)  # tables that are newer than the lake
         estate = load_estate(options.config) if options.config else None
         root = options.database or default_root()
         asked = options.db_version is not None or options.as_of is not None

@@ -207,7 +207,7 @@ def test_malicious_packages_are_kept_and_critical(publisher: Publisher, tmp_path
     (found,) = [r for r in pq.read_table(database.parquet("ranges")).to_pylist() if r["name"] == "evil"]
     assert (found["advisory_id"], found["lo"], found["hi"], found["state"]) == ("MAL-2024-1", b"", None, "affected")
     (rated,) = [r for r in pq.read_table(database.parquet("severities")).to_pylist() if r["vuln_id"] == "MAL-2024-1"]
-    assert (rated["source"], rated["label"]) == ("ossf", "critical")
+    assert (rated["source"], rated["label"]) == ("malicious-packages", "critical")
 
 
 def test_only_ecosystems_that_there_are_are_asked_for(publisher: Publisher, feed_server: Any, tmp_path: Path) -> None:

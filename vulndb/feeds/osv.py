@@ -70,7 +70,7 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 4
+    version = 5
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -322,8 +322,6 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating(kind.lower(), label=word)
     if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
         yield Rating(rater, label=word)
-    if name.startswith("MAL-"):  # nobody rates them: the package itself is the attack
-        yield Rating("ossf", label="critical")
 
 
 def _link(name: str, references: object) -> str:
