@@ -7,7 +7,8 @@ WITH told AS (
          coalesce(c.distro_name, concat_ws(' ', c.distro_id, c.distro_version)) AS distro,
          CASE WHEN m.match_id IS NOT NULL AND c.distro_id IS NOT NULL
               THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched
-  FROM (SELECT DISTINCT sweep_id, ck FROM {_images}) i
+  FROM (SELECT sweep_id, {key:chain_id} AS ck
+        FROM (SELECT DISTINCT i.sweep_id, t.chain_id FROM {images} i JOIN image_chains t USING (digest))) i
   JOIN {_chains} c USING (ck)
   LEFT JOIN {_chain_counts} n USING (ck)
   LEFT JOIN matches m USING (sweep_id)
