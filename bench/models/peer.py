@@ -24,6 +24,7 @@ from bench import bolt
 from bench.images import PLANTED, make
 from bench.models import Absent, Outcome, Work, environment, last_line
 from grid.detectors import detectors
+from grid.model import SBOM
 from grid.store import Lake
 from grid.testing import files_batch
 from vulndb.build import build_sample
@@ -161,7 +162,8 @@ def _ours(place: Place, scanners: str) -> tuple[float, dict[str, int], float]:
     if code:
         raise RuntimeError(f"scangrid ended with {code}: {last_line(said)}")
     opened = Lake.open(lake)
-    counts = dict(Counter(opened.read("packages", ["ecosystem"])["ecosystem"].to_pylist()))
+    packages = opened.read("packages", ["ecosystem", "found_as"]).to_pylist()
+    counts = dict(Counter(row["ecosystem"] for row in packages if row["found_as"] != SBOM))
     counts["planted"] = len({p for p in opened.read("secrets", ["path"])["path"].to_pylist() if p.startswith(PLANTED)})
     return cpu, counts, wall
 

@@ -16,7 +16,7 @@ from bench.models import Outcome, Work, clock, median, one_core
 from grid.detectors import detectors
 from grid.estate import Estate
 from grid.layers.scan import scan_layer
-from grid.model import LINUX_AMD64
+from grid.model import LINUX_AMD64, SBOM
 from grid.registries import Access, Registry, connect
 
 CHUNK = 1 << 18
@@ -87,7 +87,8 @@ def _scan(registry: Registry, repository: str, layers: tuple, chosen: tuple) -> 
     for layer in layers:
         with registry.open_blob(repository, layer) as chunks:
             facts = scan_layer(chunks, layer, chosen)
-        counts.update(facts.tables["packages"]["ecosystem"].to_pylist())
+        packages = facts.tables["packages"].select(["ecosystem", "found_as"]).to_pylist()
+        counts.update(row["ecosystem"] for row in packages if row["found_as"] != SBOM)  # named by another's record
         secrets = facts.tables["secrets"]["path"].to_pylist()
         files.update(path for path in secrets if path.startswith(PLANTED + "/"))
         counts["secrets"] += len(secrets)
