@@ -38,6 +38,7 @@ _GZIP_INPUT = 1 << 17
 _AFTER_GZIP = b"\xff" * 16
 """Given to the inflater after the last byte: no magic number, and in a header a time in the year 2105."""
 _CUT_HEADER = 0xFF000000
+_TAIL = 64
 _INFLATE_ERRORS: tuple[Any, ...] = (
     igzip_lib.IsalError,
     isal_zlib.error,
@@ -118,13 +119,16 @@ class _Readable:
         self._rest = memoryview(b"")
         self._after = after
         self.failure: BaseException | None = None
+        self.tail = b""
+        """The last bytes that were read, at most ``_TAIL``."""
         self.ended = False
         """The last byte has been read; from then on come those of ``after``, once."""
 
     def read(self, n: int = -1) -> memoryview:
         try:
             if not self._rest:
-                self._rest = memoryview(self._source.next())
+                chunk = self._source.next()
+                self._rest, self.tail = memoryview(chunk), (self.tail + chunk[-_TAIL:])[-_TAIL:]
         except BaseException as error:
             self.failure = error
             raise
@@ -175,13 +179,25 @@ class _Gzip:
             between = str(error).startswith("Not a gzipped file")
             if not between and not self._blob.ended:
                 raise CompressionCorrupt(f"the gzip stream is damaged: {error}") from None
-            if not between and (self._header is None or (self._reader._last_mtime or 0) < _CUT_HEADER):
+            cut = self._header is None or (self._reader._last_mtime or 0) < _CUT_HEADER
+            if not between and (cut or not _padded(self._blob.tail, self._reader.tell())):
                 raise LayerTruncated("the gzip stream ends early") from None
             self._ended = True
             n = self._reader.tell() - self._done
         self._done += n
         self._header = self._reader._last_mtime
         return n
+
+
+def _padded(tail: bytes, size: int) -> bool:
+    """Whether zero bytes lie between the member of that size and the start of a header that ends the blob.
+
+    Then it is no member, as for GNU gzip; straight after one it is a member that was cut off.
+    """
+    body = tail[: tail.rfind(_GZIP)]
+    ends = size.to_bytes(8, "little")[:4]  # RFC 1952, 2.3.1: a trailer ends with the size
+    zeros = len(body) - len(body.rstrip(b"\0"))
+    return not body.endswith(ends) and any(body[:-n].endswith(ends) for n in range(1, zeros + 1))
 
 
 class _Zstd:
