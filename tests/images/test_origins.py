@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from squash_tables import Entry, columns, file, opaque, osv_namespace, whiteout, with_parents
 
@@ -48,12 +48,14 @@ def origins(*layers: Layer, known: int = 0, repeat: Sequence[int] = ()) -> dict[
     (every,) = squash(chains, facts, osv_namespace, "q0", systems=("deb",))
     (batch,) = squash(chains.append_column("wanted", pa.array(wanted)), facts, osv_namespace, "q", systems=("deb",))
     ids = chain_ids(digests)
-    older = every.hidden.select(HIDDEN_COLUMNS).filter(
-        pa.array([chain in ids[:known] for chain in every.hidden["chain_id"].to_pylist()], pa.bool_())
-    )
+    lower = pa.array([chain in ids[:known] for chain in every.hidden["chain_id"].to_pylist()], pa.bool_())
+    older = every.hidden.filter(lower)
     with duckdb.connect() as con:
-        told = Origins(chains, listed, older).rows(batch.hidden, lambda layers: listed, con).to_pylist()
+        before = Origins(chains, listed, older.slice(0, 0).select(HIDDEN_COLUMNS)).rows(older, lambda layers: listed, con)
+        after = Origins(chains, listed, older.select(HIDDEN_COLUMNS)).rows(batch.hidden, lambda layers: listed, con)
+    told = after.to_pylist()
     assert all(row["squash_id"] == "q" and row["chain_id"] in ids[known:] for row in told)
+    told += before.to_pylist()
     gone = {
         (row["layer_digest"], row["path"]) for row in every.hidden.to_pylist()
         if row["layer_digest"] not in digests[ids.index(row["chain_id"]) + 1 :]
@@ -124,6 +126,7 @@ layers = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
+@example([{STATUS: [1]}, {STATUS: [1]}, {}], 2)
 @given(layers, st.integers(0, 6))
 def test_any_layers_replayed(drawn: list[Layer], known: int) -> None:
     drawn = [  # a layer does not put what it takes away by name
