@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ from grid.driver import LocalExecutor
 from grid.estate import Estate
 from grid.store import Lake
 from grid.sweep import sweep
+from grid.testing.assemblies import assembly
 from grid.testing.layers import ImageBuilder, LayerBuilder, write_layout
 from grid.warehouse import connect
-
-sys.path.append(str(Path(__file__).parents[1] / "ecosystems"))
-from pe_fakes import assembly
 
 SITE = "usr/lib/python3/site-packages"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import zstandard
-from rpm_fakes import BDB, NDB, SQLITE, bdb, ndb, sqlite
-from rpm_fakes import package as rpm
 
 from grid.cli import main
 from grid.ecosystems import for_osv
 from grid.keys import LOWEST
 from grid.store import Lake
 from grid.testing.layers import ImageBuilder, LayerBuilder, write_layout
+from grid.testing.rpm import BDB, NDB, SQLITE, bdb, ndb, sqlite
+from grid.testing.rpm import package as rpm
 from grid.warehouse import connect
 from vulndb.build import publish
 

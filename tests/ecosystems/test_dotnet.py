@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pe_fakes import assembly
 
 from grid.ecosystems.nuget import ECOSYSTEM
 from grid.model import Distro, Limits, Note, Package
 from grid.testing import accept_ecosystem
+from grid.testing.assemblies import assembly
 
 PATH = "app/App.deps.json"
 TARGET = ".NETCoreApp,Version=v8.0"

@@ -8,7 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
-from binary_fakes import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grid.detectors.packages import DETECTOR
+from grid.ecosystems._go import standard_library
+from grid.ecosystems.golang import ECOSYSTEM
+from grid.errors import VersionInvalid
+from grid.model import Distro, Limits, Note, Package
+from grid.testing import accept_ecosystem, files_batch
+from grid.testing.binaries import (
     BASE,
     MAIN,
     elf,
@@ -19,15 +28,6 @@ from binary_fakes import (
     pe,
     universal,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from grid.detectors.packages import DETECTOR
-from grid.ecosystems._go import standard_library
-from grid.ecosystems.golang import ECOSYSTEM
-from grid.errors import VersionInvalid
-from grid.model import Distro, Limits, Note, Package
-from grid.testing import accept_ecosystem, files_batch
 
 SECTION = ".go.buildinfo"
 EXPECTED = [("stdlib", "1.22.3"), ("example.com/app", "v1.4.0"), ("golang.org/x/net", "v0.17.0")]

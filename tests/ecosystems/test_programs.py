@@ -19,7 +19,7 @@ from grid.ecosystems._programs import programs
 from grid.ecosystems.generic import ECOSYSTEM
 from grid.model import Limits, Note, Package
 from grid.testing import accept_ecosystem
-from tests.ecosystems.binary_fakes import elf, go_info
+from grid.testing.binaries import elf, go_info
 
 ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 57
 RULES = {program.id: program for program in programs().programs}

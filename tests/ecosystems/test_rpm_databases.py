@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packageurl import PackageURL
-from rpm_fakes import BACKENDS, BDB, NDB, SQLITE, Value, bdb, header, ndb, package, sqlite
 
 from grid.ecosystems._rpm.sqlite import blobs
 from grid.ecosystems.rpm import ECOSYSTEM
 from grid.model import Limits, Note, OwnedFile, Package
 from grid.testing import accept_ecosystem
+from grid.testing.rpm import BACKENDS, BDB, NDB, SQLITE, Value, bdb, header, ndb, package, sqlite
 
 Build = Callable[[Sequence[bytes]], bytes]
 backends = pytest.mark.parametrize(("path", "build"), BACKENDS.values(), ids=BACKENDS)

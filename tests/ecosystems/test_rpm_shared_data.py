@@ -12,12 +12,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from rpm_fakes import BDB, NDB, SQLITE
 
 from grid.detectors import detectors
 from grid.ecosystems.rpm import ECOSYSTEM
 from grid.layers.scan import scan_layer
 from grid.model import Layer, Limits, Package
+from grid.testing.rpm import BDB, NDB, SQLITE
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ZIP = SHARED / "rpmdb" / "rpmdb.zip"

@@ -9,13 +9,13 @@ import zlib
 from pathlib import Path
 
 import pytest
-from binary_fakes import crates, elf, go_info, macho, pe, universal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid.ecosystems.cargo import ECOSYSTEM
 from grid.model import Distro, Limits, Note, Package
 from grid.testing import accept_ecosystem
+from grid.testing.binaries import crates, elf, go_info, macho, pe, universal
 
 SECTION = ".dep-v0"
 CRATES = crates(

@@ -51,7 +51,9 @@ def origins(*layers: Layer, known: int = 0, repeat: Sequence[int] = ()) -> dict[
     lower = pa.array([chain in ids[:known] for chain in every.hidden["chain_id"].to_pylist()], pa.bool_())
     older = every.hidden.filter(lower)
     with duckdb.connect() as con:
-        before = Origins(chains, listed, older.slice(0, 0).select(HIDDEN_COLUMNS)).rows(older, lambda layers: listed, con)
+        before = Origins(chains, listed, older.slice(0, 0).select(HIDDEN_COLUMNS)).rows(
+            older, lambda layers: listed, con
+        )
         after = Origins(chains, listed, older.select(HIDDEN_COLUMNS)).rows(batch.hidden, lambda layers: listed, con)
     told = after.to_pylist()
     assert all(row["squash_id"] == "q" and row["chain_id"] in ids[known:] for row in told)

@@ -66,6 +66,7 @@ def header(after: Mapping[str, Value] | None = None, /, **tags: Value) -> bytes:
 
 
 def package(name: str = "bash", version: str = "5.1", release: str = "2.el9", /, **tags: Value) -> bytes:
+    """The header of a package, with whatever other tags it is to have."""
     return header(None, name=name, version=version, release=release, **tags)
 
 

@@ -18,6 +18,7 @@ def go_info(version: str = "go1.22.3", modules: str = MAIN) -> bytes:
 
 
 def leb128(number: int) -> bytes:
+    """A number as Go writes lengths: seven bits a byte, the lowest first."""
     out = bytearray()
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
