@@ -309,6 +309,33 @@ def test_modules_are_read_from_the_titles_of_alma_and_rocky(sample: Any) -> None
     assert modules("alma", "ALSA-2024:2433.json") == modules("rocky", "RLSA-2023_3220.json") == {None}
 
 
+def test_errata_are_rated_by_the_word_in_their_titles(sample: Any) -> None:
+    def rated(archive: str, ending: str) -> list[tuple[str, str | None]]:
+        record = osv.advisory(json.loads(sample(archive, ending)))
+        assert isinstance(record, Advisory)
+        return [(r.source, r.label) for r in record.ratings if r.vector is None]
+
+    assert rated("alma", "ALSA-2023:5259.json") == [("almalinux", "medium")]
+    assert rated("rocky", "RLSA-2023_3220.json") == [("rocky linux", "high")]
+    plain = {"id": "GO-1", "summary": "Important: read this", "affected": [
+        {"package": {"ecosystem": "Go", "name": "a"}, "versions": ["1"]}]}  # fmt: skip
+    record = osv.advisory(plain)
+    assert isinstance(record, Advisory) and record.ratings == ()
+
+
+def test_errata_that_fix_no_vulnerability_are_left_out() -> None:
+    def erratum(name: str, *related: str) -> object:
+        where = {"package": {"ecosystem": "AlmaLinux:8", "name": "bash"}, "versions": ["1-1"]}
+        return osv.advisory(
+            {"id": name, "summary": "bash bug fix update", "related": list(related), "affected": [where]}
+        )
+
+    assert erratum("ALBA-2026:1") is None and erratum("RLEA-2026:1") is None
+    found = erratum("ALBA-2026:2", "CVE-2026-1")
+    assert isinstance(found, Advisory) and found.upstream == ("CVE-2026-1",)
+    assert isinstance(erratum("ALSA-2026:3"), Advisory)
+
+
 def test_modules_of_the_whole_of_alma(mirror: Path) -> None:
     modular = named = 0
     for record in osv.archive(mirror / place(osv.url("AlmaLinux")), "AlmaLinux"):

@@ -56,6 +56,8 @@ _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
 _RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
 """Errata whose publishers list the CVEs they fix under ``related``."""
+_NO_PROBLEM = ("ALBA-", "ALEA-", "RLBA-", "RLEA-")
+"""Errata that mend bugs or bring news: of no concern, unless they name a CVE that they fix as well."""
 _RATERS = {"CVE": "nvd", "DEBIAN": "nvd", "ALPINE": "nvd", "DSA": "debian", "DLA": "debian", "USN": "ubuntu",
            "ALSA": "almalinux", "RLSA": "rocky linux", "BIT": "bitnami"}  # fmt: skip
 """Who rated, by the id's prefix, where it is not the prefix itself: OSV fills these in from the NVD."""
@@ -70,7 +72,7 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 5
+    version = 6
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -186,7 +188,7 @@ def _told(found: Advisory | Skipped | None, ecosystem: str) -> Iterator[Record]:
 
 
 def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | None:
-    """One OSV record; None if it is withdrawn or concerns no package of ``ecosystem`` (None = any)."""
+    """One OSV record; None if it is withdrawn, tells no problem, or no package of ``ecosystem`` (None = any)."""
     record = mapping(raw)
     name = record.get("id")
     if not isinstance(name, str) or not name or len(name) > _MAX_ID:
@@ -205,6 +207,8 @@ def advisory(raw: object, ecosystem: str | None = None) -> Advisory | Skipped | 
     upstream = strings(record.get("upstream"))
     if name.startswith(_RELATED_IS_UPSTREAM) and not upstream:
         upstream = strings(record.get("related"))
+    if name.startswith(_NO_PROBLEM) and not upstream:
+        return None
     return Advisory(
         id=name,
         affected=tuple(affected),
@@ -225,6 +229,9 @@ _MODULE = re.compile(
 )
 """In the titles of AlmaLinux and Rocky: ``Moderate: mariadb:10.3 security, bug fix, and enhancement update``,
 ``new module: ruby:3.0``, ``Important: httpd:2.4/mod_http2 security update``."""
+
+_ERRATUM = re.compile(r"(?:ALSA|RLSA|RXSA) (?P<word>Critical|Important|Moderate|Low): ")
+"""How the errata of AlmaLinux and Rocky begin, which say how grave they are in their titles only."""
 
 
 def _beside_pro(affected: Sequence[Affected]) -> Iterator[Affected]:
@@ -322,6 +329,8 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating(kind.lower(), label=word)
     if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
         yield Rating(rater, label=word)
+    elif found := _ERRATUM.match(f"{prefix} {record.get('summary')}"):
+        yield Rating(rater, label=label(found["word"]))
 
 
 def _link(name: str, references: object) -> str:
