@@ -323,6 +323,17 @@ def test_errata_are_rated_by_the_word_in_their_titles(sample: Any) -> None:
     assert isinstance(record, Advisory) and record.ratings == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "word"), [("unmaintained", "negligible"), ("notice", "negligible"), ("unsound", None), (None, None)]
+)
+def test_a_crate_that_nobody_maintains_is_told_and_not_rated_as_a_hole(kind: str | None, word: str | None) -> None:
+    crate = {"package": {"ecosystem": "crates.io", "name": "ansi_term"}, "versions": ["0.12.1"],
+             "database_specific": {"informational": kind}}  # fmt: skip
+    record = osv.advisory({"id": "RUSTSEC-2021-0139", "summary": "ansi_term is Unmaintained", "affected": [crate]})
+    assert isinstance(record, Advisory)
+    assert [r.label for r in record.ratings] == ([word] if word else [])
+
+
 def test_errata_that_fix_no_vulnerability_are_left_out() -> None:
     def erratum(name: str, *related: str) -> object:
         where = {"package": {"ecosystem": "AlmaLinux:8", "name": "bash"}, "versions": ["1-1"]}

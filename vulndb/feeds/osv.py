@@ -329,8 +329,23 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating(kind.lower(), label=word)
     if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
         yield Rating(rater, label=word)
+    elif (kind := _informational(record)) is not None and not record.get("severity"):
+        yield Rating(rater, label=kind)
     elif found := _ERRATUM.match(f"{prefix} {record.get('summary')}"):
         yield Rating(rater, label=label(found["word"]))
+
+
+def _informational(record: Mapping[str, Any]) -> str | None:
+    """RustSec's word for what is no vulnerability (yet): nobody maintains it, or its users should know something.
+
+    ``unsound`` says nothing of how grave it is.
+    """
+    entries = record.get("affected")
+    kinds = {
+        mapping(mapping(entry).get("database_specific")).get("informational")
+        for entry in (entries if isinstance(entries, list) else ())
+    }
+    return "negligible" if kinds and kinds <= {"unmaintained", "notice"} else None
 
 
 def _link(name: str, references: object) -> str:
