@@ -130,9 +130,12 @@ def _placed(con: duckdb.DuckDBPyConnection, sql: str, error: duckdb.Error) -> du
         try:
             con.execute(f"EXPLAIN {sql}")
         except duckdb.BinderException as placed:
-            return placed
+            return duckdb.BinderException(_EXPLAINED.sub(r"\1\2", str(placed)))
     return error
 
+
+_EXPLAINED = re.compile(r"(LINE 1: )EXPLAIN (.*\n) {8}(?= *\^)")
+"""The place in a query that we put a word before, and the mark below it."""
 
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
 

@@ -14,6 +14,7 @@ from grid.database import Database
 from grid.ecosystems import BY_NAME
 from grid.images import Step, history
 from grid.match import CANDIDATES, REPOSITORIES, explain
+from grid.model import Distro
 from grid.reports.results import image_name
 
 Row = Mapping[str, Any]
@@ -129,9 +130,18 @@ def show_packages(
         console.print(Text("  → in the image", style="green"))
         if origin := origins.get((package["package_id"], *place)):
             _show_origin(console, origin, ordinals[origin["introduced_layer"]])
-        place_of_origin = {"namespace": namespaces.get(package["package_id"]), "repositories": judged["it"]}
+        place_of_origin = {
+            "namespace": _namespace(package["ecosystem"], namespaces.get(package["package_id"])),
+            "repositories": judged["it"],
+        }
         _show_advisories(console, con, {**package, **place_of_origin}, database, _findings(con, image, package))
         _show_advice(console, con, image, package)
+
+
+def _namespace(ecosystem: str, of_image: str | None) -> str | None:
+    """Whose advisories a package is judged by: its distribution's, or those of its language."""
+    known = BY_NAME.get(ecosystem)
+    return of_image if known is None or known.system else known.namespace(Distro(""))
 
 
 def _show_origin(console: Console, origin: Row, layer: Row) -> None:
@@ -177,7 +187,7 @@ def _told(finding: Row | None) -> str:
     if finding is None:
         return ""
     parts = [str(finding["severity"])]
-    if finding["risk"] is not None:
+    if finding["risk"]:
         parts.append(f"risk {finding['risk']:g}")
     if finding["suppressed_by"]:
         reason = f": {finding['suppressed_reason']}" if finding["suppressed_reason"] else ""
@@ -193,7 +203,8 @@ def _show_advisories(
         console.print(Text("  not matched: there is no vulnerability database (scangrid db update)", style="yellow"))
         return
     if namespace is None:
-        console.print(Text("  not matched: no advisories are known for this distribution", style="yellow"))
+        which = "distribution" if BY_NAME[package["ecosystem"]].system else "kind of package"
+        console.print(Text(f"  not matched: no advisories are known for this {which}", style="yellow"))
         return
     if BY_NAME[package["ecosystem"]].foreign(namespace, package["origin"] or "", package["version"]):
         whose = f"another publisher's package ({package['origin'] or 'as its version says'})"

@@ -343,6 +343,15 @@ def test_explain_says_which_range_matched_a_package(run: Run, lake: Path) -> Non
     assert "introduced by layer 1" in ended.out
 
 
+def test_explain_says_which_range_matched_a_package_of_a_language(run: Run, lake: Path) -> None:
+    ended = run("sql", "select repository || ':' || tag as image, package from vulnerabilities where ecosystem = 'pypi' "
+                "order by all limit 1", "--format", "json", "--lake", lake)  # fmt: skip
+    (row,) = json.loads(ended.out)
+    ended = run("explain", row["image"], row["package"], "--lake", lake)
+    assert ended.code == 0
+    assert "advisory ranges of PyPI name it" in ended.out and "✓" in ended.out
+
+
 def test_explain_says_why_an_owned_package_is_not_matched(run: Run, demo: Path, lake: Path) -> None:
     ended = run("explain", "shop/worker:1.0", "urllib3", "--lake", lake)
     assert ended.code == 0 and "python3-urllib3" in ended.out
