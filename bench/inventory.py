@@ -59,7 +59,7 @@ def release(namespace: str) -> dict[str, bytes]:
     name = {
         "AlmaLinux": "almalinux", "Rocky Linux": "rocky", "Oracle Linux": "ol", "Amazon Linux": "amzn", "SUSE": "sles",
         "openSUSE": "opensuse-tumbleweed" if tumbleweed else "opensuse-leap", "Photon OS": "photon",
-        "Azure Linux": "mariner" if mariner else "azurelinux",
+        "Azure Linux": "mariner" if mariner else "azurelinux", "Red Hat": "rhel",
     }.get(base, base.lower())  # fmt: skip
     stated = f'VERSION_ID="{"20240101" if tumbleweed or not version else version}"\n'
     files = {"etc/os-release": f'NAME="{base}"\nID={name}\n{stated}PRETTY_NAME="{base} {version}"\n'.encode()}
@@ -75,10 +75,72 @@ def release(namespace: str) -> dict[str, bytes]:
         "Oracle Linux": ("oracle-release", f"Oracle Linux Server release {version}.1\n"),
         "Amazon Linux": ("system-release", f"Amazon Linux release {version} (Made)\n"),
         "Photon OS": ("photon-release", f"VMware Photon OS {version}\n"),
+        "Red Hat": ("redhat-release", f"Red Hat Enterprise Linux release {version}.1 (Made)\n"),
+        "CentOS": ("centos-release", f"CentOS Linux release {version}.1 (Made)\n"),
     }
     if base in told:
         files[f"etc/{told[base][0]}"] = told[base][1].encode()
     return files
+
+
+def red_hat(release: str) -> dict[str, dict[str, bytes]]:
+    """By kind of image, the records by which Red Hat's builds say which repositories their packages are from."""
+
+    def sets(*names: str) -> bytes:
+        return json.dumps({"metadata": {"icm_version": 1}, "content_sets": names, "image_contents": []}).encode()
+
+    dockerfile = (f'FROM scratch\nLABEL com.redhat.component="made{release}-container" name="made{release}" '
+                  f'architecture="x86_64" cpe="{MADE_CPES[release]}"\n').encode()  # fmt: skip
+    usual, manifests = REPOSITORIES[release], "root/buildinfo/content_manifests/made.json"
+    by_hand = f"root/buildinfo/Dockerfile-made{release}-1.0-2"
+    return {
+        "says nothing": {},
+        "all": {manifests: sets(*usual)},
+        "base only": {manifests: sets(*list(usual)[:1])},
+        "extended": {manifests: sets(*EXTENDED[release])},
+        "built": {manifests: sets(*list(usual)[:2]), by_hand: dockerfile},
+        "built, no sets": {by_hand: dockerfile},
+        "new place": {"usr/share/buildinfo/content-sets.json": sets(*EXTENDED[release])},
+    }
+
+
+def builds() -> dict[str, list[str]]:
+    """The images of ``red_hat`` as a build system knows them: ``component-version-release-arch`` → CPEs."""
+    return {f"made{release}-container-1.0-2-x86_64": [cpe] for release, cpe in MADE_CPES.items()}
+
+
+_ENTERPRISE = "redhat:enterprise_linux"
+REPOSITORIES = {
+    "6": {"rhel-6-server-rpms": f"cpe:/o:{_ENTERPRISE}:6::server",
+          "rhel-6-server-extras-rpms": "cpe:/a:redhat:rhel_extras:6"},
+    "7": {"rhel-7-server-rpms": f"cpe:/o:{_ENTERPRISE}:7::server",
+          "rhel-7-server-extras-rpms": "cpe:/a:redhat:rhel_extras_other:7"},
+    "8": {"rhel-8-for-x86_64-baseos-rpms": f"cpe:/o:{_ENTERPRISE}:8::baseos",
+          "rhel-8-for-x86_64-appstream-rpms": f"cpe:/a:{_ENTERPRISE}:8::appstream",
+          "codeready-builder-for-rhel-8-x86_64-rpms": f"cpe:/a:{_ENTERPRISE}:8::crb"},
+    "9": {"rhel-9-for-x86_64-baseos-rpms": f"cpe:/o:{_ENTERPRISE}:9::baseos",
+          "rhel-9-for-x86_64-appstream-rpms": f"cpe:/a:{_ENTERPRISE}:9::appstream",
+          "codeready-builder-for-rhel-9-x86_64-rpms": f"cpe:/a:{_ENTERPRISE}:9::crb"},
+    "10": {"rhel-10-for-x86_64-baseos-rpms": f"cpe:/o:{_ENTERPRISE}:10.0",
+           "rhel-10-for-x86_64-appstream-rpms": f"cpe:/o:{_ENTERPRISE}:10.0"},
+}  # fmt: skip
+"""By release, the repositories that every subscription has, and their products; facts of ``repository-to-cpe.json``."""
+EXTENDED = {
+    "6": {"rhel-6-server-els-rpms": "cpe:/o:redhat:rhel_els:6"},
+    "7": {"rhel-7-server-aus-rpms": "cpe:/o:redhat:rhel_aus:7.7::server"},
+    "8": {"rhel-8-for-x86_64-baseos-eus-rpms": "cpe:/o:redhat:rhel_eus:8.8::baseos",
+          "rhel-8-for-x86_64-appstream-eus-rpms": "cpe:/a:redhat:rhel_eus:8.8::appstream"},
+    "9": {"rhel-9-for-x86_64-baseos-eus-rpms": "cpe:/o:redhat:rhel_eus:9.4::baseos",
+          "rhel-9-for-x86_64-appstream-eus-rpms": "cpe:/a:redhat:rhel_eus:9.4::appstream"},
+    "10": {"rhel-10-for-x86_64-baseos-eus-rpms": "cpe:/o:redhat:rhel_eus:10.0"},
+}  # fmt: skip
+"""… and those of extended support."""
+MADE_CPES = {
+    "6": "cpe:/a:redhat:rhel_software_collections:3::el6", "7": "cpe:/a:redhat:rhel_software_collections:3::el7",
+    "8": "cpe:/a:redhat:openshift:4.12::el8", "9": "cpe:/a:redhat:openshift:4.16::el9",
+    "10": "cpe:/a:redhat:openshift:4.20::el10",
+}  # fmt: skip
+"""… and a product of its own, which the labels of an image name."""
 
 
 VENDORS = {
@@ -89,6 +151,8 @@ VENDORS = {
     "SUSE": "SUSE LLC <https://www.suse.com/>",
     "openSUSE": "openSUSE",
     "Photon OS": "VMware, Inc.",
+    "Red Hat": "Red Hat, Inc.",
+    "CentOS": "CentOS",
     "Azure Linux": "Microsoft Corporation",
 }
 

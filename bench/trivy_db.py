@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 from packaging.version import InvalidVersion, Version
 
-from bench import bolt
+from bench import bolt, trivy_redhat
 from grid.database import Database
 
 LANGUAGES = {
@@ -80,6 +80,10 @@ class Written:
     """(namespace, vuln_id) that a distribution rates differently for its packages, which Trivy knows of Debian only."""
     unshipped: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, vuln_id) fixed in a version that the release does not have: for Trivy all versions are affected."""
+    unusual: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, vuln_id) that Red Hat says something of in a product that Trivy does not take for usual."""
+    several_states: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, vuln_id) that Red Hat's products say different things of."""
     folded: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
@@ -100,6 +104,8 @@ def bucket(namespace: str) -> Bucket | None:
     if base == "Azure Linux":
         name, source = ("CBL-Mariner", "cbl-mariner") if release in ("1", "2") else ("Azure Linux", "azure")
         return Bucket(f"{name} {release}.0", source)
+    if base == "Red Hat":
+        return Bucket(trivy_redhat.NAME, trivy_redhat.SOURCE)
     plain = {
         "Debian": ("debian", "debian"),
         "AlmaLinux": ("alma", "alma"),
@@ -113,28 +119,33 @@ def bucket(namespace: str) -> Bucket | None:
     return Bucket(f"{plain[0]} {release}".strip(), plain[1]) if plain else None
 
 
-def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[bytes, Written]:
-    """The bytes of ``trivy.db`` with the namespaces that Trivy knows (or of these only), and what is in it."""
+def write(
+    database: Database, namespaces: Iterable[str] | None = None, builds: Mapping[str, Sequence[str]] | None = None
+) -> tuple[bytes, Written]:
+    """The bytes of ``trivy.db`` with the namespaces that Trivy knows (or of these only), and what is in it.
+
+    ``builds``: of images of Red Hat's, ``name-version-release-arch`` → their CPEs.
+    """
     written = Written()
     tree: dict[str, Any] = {}
-    sources: dict[str, bytes] = {}
     rated: dict[str, dict[str, int]] = defaultdict(dict)
     with duckdb.connect() as con:
         files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories", "severities")}
+        asked = {n: files[n] for n in ("ranges", "exact", "advisories")}
         known = [row[0] for row in con.execute(_NAMESPACES, {n: files[n] for n in ("ranges", "exact")}).fetchall()]
-        for namespace in known if namespaces is None else [n for n in known if n in set(namespaces)]:
-            place = bucket(namespace)
-            if place is None:
+        wanted = known if namespaces is None else [n for n in known if n in set(namespaces)]
+        written.buckets = {namespace: place for namespace in wanted if (place := bucket(namespace)) is not None}
+        sources = {
+            place.name: _json({"ID": place.source, "Name": place.name, "URL": "https://example.org/"})
+            for place in written.buckets.values()
+        }
+        for namespace, place in written.buckets.items():
+            if place.name == trivy_redhat.NAME:
                 continue
-            written.buckets[namespace] = place
-            sources[place.name] = _json({"ID": place.source, "Name": place.name, "URL": "https://example.org/"})
             packages: dict[str, dict[str, bytes]] = defaultdict(dict)
             lowered: dict[str, str] = {}
             labels: dict[str, int] = {}
-            rows = con.execute(
-                _ROWS, {n: files[n] for n in ("ranges", "exact", "advisories")} | {"namespace": namespace}
-            )
-            for (name, problem), spoken in _grouped(rows):
+            for (name, problem), spoken in _grouped(con.execute(_ROWS, asked | {"namespaces": [namespace]})):
                 told = _language(namespace, spoken) if place.language else _system(place, spoken)
                 if isinstance(told, str):
                     written.left_out.add((namespace, name, problem))
@@ -157,6 +168,21 @@ def write(database: Database, namespaces: Iterable[str] | None = None) -> tuple[
                     if label:
                         rated[problem][place.source] = max(rated[problem].get(place.source, 0), label)
             tree[place.name] = packages
+        if releases := [n for n, place in written.buckets.items() if place.name == trivy_redhat.NAME]:
+            pairs = con.execute(_REPOSITORIES, {"known": database.parquet("repository_cpes")}).fetchall()
+            spoken_of = [row[0] for row in con.execute(_CPES, {"ranges": files["ranges"]}).fetchall()]
+            products, tree[f"{trivy_redhat.NAME} CPE"] = trivy_redhat.mapping(pairs, builds or {}, spoken_of)
+            packages = tree[trivy_redhat.NAME] = defaultdict(dict)
+            for (name, problem), spoken in _grouped(con.execute(_ROWS, asked | {"namespaces": releases})):
+                for module, advisory in trivy_redhat.entries(spoken, products, _LABELS, _STATES).items():
+                    packages[f"{module}::{name}" if module else name][problem] = _json(advisory)
+                    written.advisories += 1
+                for namespace in {row["namespace"] for row in spoken}:
+                    mine = [row for row in spoken if row["namespace"] == namespace]
+                    if any(cpe.endswith("::crb") for row in mine for cpe in row["cpes"]):
+                        written.unusual.add((namespace, problem))
+                    if len({row["state"] for row in mine if row["fixed"] is None}) > 1:
+                        written.several_states.add((namespace, problem))
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
             rated[problem].setdefault(source, _LABELS.get(word, 0))
     tree["data-source"] = sources
@@ -301,17 +327,21 @@ SELECT namespace FROM read_parquet($ranges) UNION SELECT namespace FROM read_par
 _ROWS = """
 WITH spoken AS (
     SELECT name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected, state,
-        severity, vuln_id, arches, module, flavour
-    FROM read_parquet($ranges) WHERE namespace = $namespace
+        severity, vuln_id, arches, module, flavour, cpes, namespace
+    FROM read_parquet($ranges) WHERE list_contains($namespaces, namespace)
     UNION ALL
-    SELECT name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id, NULL, NULL, NULL
-    FROM read_parquet($exact) WHERE namespace = $namespace
+    SELECT name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id, NULL, NULL,
+        NULL, NULL, namespace
+    FROM read_parquet($exact) WHERE list_contains($namespaces, namespace)
 ),
 groups AS (SELECT DISTINCT advisory_id, source, vuln_id FROM read_parquet($advisories))
 SELECT s.* REPLACE (coalesce(s.vuln_id, g.vuln_id, s.advisory_id) AS vuln_id)
 FROM spoken s LEFT JOIN groups g ON s.vuln_id IS NULL AND g.advisory_id = s.advisory_id AND g.source = s.source
 ORDER BY name, 12, lo, hi, version, advisory_id
 """
+
+_REPOSITORIES = "SELECT repository, cpe FROM read_parquet($known)"
+_CPES = "SELECT DISTINCT unnest(cpes) FROM read_parquet($ranges) WHERE cpes IS NOT NULL ORDER BY 1"
 
 # Of one source: the label that it states, else that of the newest CVSS with the highest score.
 _RATINGS = """

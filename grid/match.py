@@ -18,7 +18,8 @@ A row may speak of some builds only. Where any row of a name or namespace does, 
   they say of it is ``unknown``: it may be affected, and no stream's fix is known to be its own.
 * ``flavour``: packages whose version holds ``ksplice`` or ``fips`` meet rows of that flavour, others the rest.
 * ``cpes``: of these products. A package is of the products that its image's repositories belong to (``channel``), or
-  of those that every installation of the distribution has, where the image does not say.
+  of those that every installation of the distribution has, where the image does not say. Where one of them has a fix,
+  what another has not fixed is not said of the package: that product's own build is meant.
 
 Where an image has a distribution's paid support (``Ecosystem.extended``: Ubuntu Pro), the advisories of that are asked
 second: a problem that the distribution calls open, or fixes above the version, and that they speak of is a hit only
@@ -477,7 +478,8 @@ wanted AS (
     SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, second, advisory_id,
         source, lo, hi, version, introduced, CASE WHEN own_module = '?' THEN NULL ELSE fixed END AS fixed,
         last_affected, CASE WHEN own_module = '?' AND state <> 'not_affected' THEN 'unknown' ELSE state END AS state,
-        severity, vuln_id, subscriber_fix
+        severity, vuln_id, subscriber_fix, cpes IS NOT NULL AND own_module <> '?' AND NOT borrowed AS by_product,
+        fixed IS NOT NULL AS ends
     FROM fitting s
     WHERE (s.arches IS NULL OR s.arch = '' OR list_contains(s.arches, s.arch) OR list_contains(s.arches, 'noarch'))
         AND (NOT s.modular OR coalesce(s.module, '') = s.own_module
@@ -493,9 +495,11 @@ told AS (
     SELECT w.* REPLACE (coalesce(g.vuln_id, w.advisory_id) AS vuln_id)
     FROM wanted w LEFT JOIN groups g USING (advisory_id, source) WHERE w.vuln_id IS NULL
 )
-SELECT * EXCLUDE (borrowed) FROM told t
-WHERE NOT borrowed
-    OR NOT EXISTS (FROM told o WHERE o.name_id = t.name_id AND o.vuln_id = t.vuln_id AND NOT o.borrowed)
+SELECT * EXCLUDE (borrowed, by_product, ends) FROM told t
+WHERE (NOT borrowed
+    OR NOT EXISTS (FROM told o WHERE o.name_id = t.name_id AND o.vuln_id = t.vuln_id AND NOT o.borrowed))
+    AND (ends OR NOT by_product OR NOT EXISTS (
+        FROM told o WHERE o.name_id = t.name_id AND o.vuln_id = t.vuln_id AND o.by_product AND o.ends))
 """
 
 _PROBLEMS = """

@@ -33,7 +33,7 @@ from grid.errors import VersionInvalid
 from grid.store import Lake
 from grid.warehouse import connect
 from vulndb.build import build, locked
-from vulndb.feed import Advisory, Affected, Range, Rating, Record
+from vulndb.feed import Advisory, Affected, Range, Rating, Record, RepositoryProduct
 
 Place = tuple[str, str, str]
 """(package, version, vulnerability)."""
@@ -67,7 +67,7 @@ def measure(work: Work) -> Outcome:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     database = _database(work.inputs.get("database"), scratch / "advisories", work["advisories"])
-    content, written = trivy_db.write(database)
+    content, written = trivy_db.write(database, builds=inventory.builds())
     trivy_caches(scratch / "trivy", content)
     images = dict(_images(database, written, scratch / "images", work["packages"]))
     images |= _real_images(work.inputs.get("images"), scratch / "real")
@@ -80,7 +80,8 @@ def measure(work: Work) -> Outcome:
         compared = compare(_without(ours.get(label, {}), written), _trivys(trivy, layout, scratch))
         kinds = Counter[str]()
         for namespace, kind, place, mine, theirs in compared.differences:
-            why = reason(written, namespace or label, kind, place, mine, theirs)
+            of, _, image = label.partition(" (")
+            why = reason(written, namespace or of, kind, place, mine, theirs, image.rstrip(")"))
             kinds[kind if why is None else "explained"] += 1
             if why is None:
                 details.append(f"{label}\t{kind}\t{' '.join(place)}\t{mine}\t{theirs}")
@@ -128,7 +129,9 @@ def compare(ours: Mapping[Place, Said], theirs: Mapping[Place, Said]) -> Compare
     return found
 
 
-def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, ours: str, theirs: str) -> str | None:
+def reason(
+    written: trivy_db.Written, namespace: str, kind: str, place: Place, ours: str, theirs: str, image: str = ""
+) -> str | None:
     """Which row of the table in ``vulndb/README.md`` a difference is; None if it is not one."""
     package, version, problem = place
     base = namespace.partition(":")[0]
@@ -136,14 +139,16 @@ def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, o
     if kind == "ours only":
         if base == "npm" and "-" in version:
             return "prereleases of npm"
-        if base == "AlmaLinux" and ".module" in version:
+        if base in ("AlmaLinux", "Red Hat") and ".module" in version:
             return "a module's build without a label"
         if base == "Packagist" and "-p" in version + ours:
             return "Composer's patch releases"
     if kind == "theirs only" and (namespace, package) in written.folded:
         return "names of npm packages that differ in case"
-    if base in inventory.VENDORS and kind in ("ours only", "theirs only") and "^" in version + ours + theirs:
+    if base in inventory.VENDORS and kind in ("ours only", "theirs only", "fix") and "^" in version + ours + theirs:
         return "carets in rpm versions"
+    if base == "Red Hat":
+        return _by_product(written, namespace, kind, problem, image)
     if base == "Amazon Linux" and kind in ("ours only", "theirs only") and set("^_~") & set(version + ours + theirs):
         return "rpm versions ordered by dpkg's rules"
     if kind == "theirs only" and ordered is not None and re.fullmatch(ordered.inert, package):
@@ -161,6 +166,19 @@ def reason(written: trivy_db.Written, namespace: str, kind: str, place: Place, o
                 return "a fix below the installed version"
         except VersionInvalid:
             return None
+    return None
+
+
+def _by_product(written: trivy_db.Written, namespace: str, kind: str, problem: str, image: str) -> str | None:
+    if image == "built, no sets":
+        return "RHEL: a build record without content sets"
+    if image in ("says nothing", "CentOS"):
+        if namespace == "Red Hat:10":
+            return "RHEL 10 without content sets"
+        if (namespace, problem) in written.unusual:
+            return "RHEL without content sets"
+    if kind == "state" and (namespace, problem) in written.several_states:
+        return "products that say different things of what is not fixed"
     return None
 
 
@@ -210,6 +228,8 @@ def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
                "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
                "--output", str(report)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=900)
+    if "unable to find CPE indices" in done.stderr:
+        return {}  # it knows no repository of the image, and gives up
     if done.returncode:
         raise RuntimeError(f"trivy ended with {done.returncode}: {last_line(done.stderr)}")
     found: dict[Place, Said] = {}
@@ -242,13 +262,15 @@ def _database(given: Path | None, folder: Path, count: int) -> Database:
 NAMESPACES = (
     "Alpine:v3.20", "Wolfi", "Chainguard", "Debian:12", "Ubuntu:22.04:LTS", "AlmaLinux:9", "Rocky Linux:9",
     "Oracle Linux:9", "Amazon Linux:2023", "SUSE:Linux Enterprise Server 15 SP5", "openSUSE:Leap 15.5", "Photon OS:5.0",
-    "Azure Linux:3", "Azure Linux:2", *trivy_db.LANGUAGES,
+    "Azure Linux:3", "Azure Linux:2", "Red Hat:7", "Red Hat:8", "Red Hat:9", "Red Hat:10", *trivy_db.LANGUAGES,
 )  # fmt: skip
 
 
 def made(count: int) -> Iterator[Record]:
     """Advisories for ``count`` packages of each namespace, drawn from a seed: up to four problems each."""
     number = 0
+    for named in (*inventory.REPOSITORIES.values(), *inventory.EXTENDED.values()):
+        yield from (RepositoryProduct(repository, cpe) for repository, cpe in named.items())
     for namespace in NAMESPACES:
         dice = random.Random(namespace)  # noqa: S311 - the same in every run
         raters = [rater for rater in ("nvd", "ghsa", "ubuntu") if rater != namespace.partition(":")[0].lower()]
@@ -269,15 +291,36 @@ def made(count: int) -> Iterator[Record]:
                 late = base in ("Debian", "Ubuntu") and len(events) == 2 and dice.random() < 0.1
                 about = Affected(namespace, name, (Range(tuple(events), unreleased=late),))
                 if namespace not in trivy_db.LANGUAGES:
-                    about = replace(about, severity=dice.choice([*_WORDS, None]))
+                    about = replace(about, severity=dice.choice([*_WORDS, *(() if base == "Red Hat" else (None,))]))
                 if namespace.startswith("Debian") and len(events) == 1:
                     about = replace(about, state=dice.choice(_STATES))
                 if namespace.startswith("AlmaLinux") and n % 3 == 0:
                     about = replace(about, module=dice.choice(("m:1", "m:2")))
                 if namespace.startswith("Oracle") and n % 3 == 0:
                     about = replace(about, arches=dice.choice((("x86_64",), ("aarch64",), ("x86_64", "aarch64"))))
+                listed: tuple[Affected, ...] = (about,)
+                if base == "Red Hat":
+                    listed = tuple(_products(dice, about, drawn))
                 ratings = tuple(_rating(dice, rater) for rater in raters if dice.random() < 0.5)
-                yield Advisory(f"CVE-2031-{10_000 + number}", (about,), title="made", ratings=ratings)
+                yield Advisory(f"CVE-2031-{10_000 + number}", listed, title="made", ratings=ratings)
+
+
+def _products(dice: random.Random, about: Affected, drawn: Callable[[random.Random], str]) -> Iterator[Affected]:
+    """What Red Hat says of a package in one or more products: each has a fix of its own, or none."""
+    release = about.namespace.partition(":")[2]
+    usual, extended = list(inventory.REPOSITORIES[release].values()), list(inventory.EXTENDED[release].values())
+    open_, own = f"cpe:/o:redhat:enterprise_linux:{release}", inventory.MADE_CPES[release]
+    module = dice.choice(("m:1", "m:2", None, None, None, None))
+    one, more = dice.choice(usual), dice.choice(extended)
+    products = dice.choice(
+        ((one,), tuple(usual), (one, more), (own,), (open_,), (open_, more), (own.rpartition("::")[0], one))
+    )
+    for cpe in dict.fromkeys(products):
+        events = [("introduced", "0"), ("fixed", drawn(dice))] if dice.random() < 0.7 else [("introduced", "0")]
+        state = "" if len(events) == 2 else dice.choice((*_STATES, "under_investigation"))
+        arches = dice.choice(((), (), (), ("x86_64",), ("aarch64", "ppc64le")))
+        yield replace(about, ranges=(Range(tuple(events)),), state=state, module=module, cpes=(cpe,),
+                      arches=arches if len(events) == 2 else ())  # fmt: skip
 
 
 def _rating(dice: random.Random, rater: str) -> Rating:
@@ -345,7 +388,7 @@ def _maven(dice: random.Random) -> str:
 _VERSIONS: dict[str, Callable[[random.Random], str]] = {
     "Alpine": _apk, "Wolfi": _apk, "Chainguard": _apk, "Debian": _deb, "Ubuntu": _deb, "AlmaLinux": _rpm,
     "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm,
-    "Photon OS": _photon, "Azure Linux": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
+    "Photon OS": _photon, "Azure Linux": _rpm, "Red Hat": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
     "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver,
 }  # fmt: skip
 
@@ -356,8 +399,19 @@ def _images(database: Database, written: trivy_db.Written, folder: Path, most: i
         if not packages:
             continue
         files = inventory.language(namespace, packages) if place.language else inventory.system(namespace, packages)
-        label = namespace.replace("/", "-")
-        yield label, inventory.image(folder / hashlib.sha256(label.encode()).hexdigest()[:12], files)
+        for label, more in _kinds(namespace, packages).items():
+            yield label, inventory.image(folder / hashlib.sha256(label.encode()).hexdigest()[:12], files | more)
+
+
+def _kinds(namespace: str, packages: list[Installed]) -> dict[str, dict[str, bytes]]:
+    """The images of a namespace, and what they have besides: Red Hat's say where their packages come from."""
+    base, _, release = namespace.partition(":")
+    if base != "Red Hat" or release not in inventory.REPOSITORIES:
+        return {namespace: {}}
+    kinds = {f"{namespace} ({kind})": files for kind, files in inventory.red_hat(release).items()}
+    if release in ("6", "7", "8"):
+        kinds[f"{namespace} (CentOS)"] = {"etc/redhat-release": b""} | inventory.system(f"CentOS:{release}", packages)
+    return kinds
 
 
 _NAMES_OF = """
@@ -377,7 +431,8 @@ def _drawn(database: Database, namespace: str, most: int, each: int) -> Iterator
     with duckdb.connect() as con:
         files = {name: database.parquet(name) for name in ("ranges", "exact")}
         rows = con.execute(_NAMES_OF, {**files, "namespace": namespace, "most": most}).fetchall()
-    by_source = namespace.partition(":")[0] in ("Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard", "Azure Linux")
+    base = namespace.partition(":")[0]
+    by_source = base in ("Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard", "Azure Linux")
     for name, versions, module in rows:
         if not _NAME.fullmatch(name):
             continue
@@ -387,9 +442,12 @@ def _drawn(database: Database, namespace: str, most: int, each: int) -> Iterator
             if by_source and dice.random() < 0.5:
                 yield Installed(f"{name}-extra", version, name)
             else:
-                yield Installed(name, version, module=(module or "") if dice.random() < 0.5 else "")
+                module_ = (module or "") if dice.random() < 0.5 else ""
+                yield Installed(name, version, module=module_, arch=dice.choice(_ARCHES.get(base, ("x86_64",))))
 
 
+_ARCHES = {"Red Hat": ("x86_64", "x86_64", "x86_64", "noarch", "i686", "aarch64")}
+"""Architectures of the packages drawn, where advisories tell them apart."""
 _NAME = re.compile(r"[0-9A-Za-z@][0-9A-Za-z@.+_/:~-]{0,120}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_^~:-]{0,60}")
 

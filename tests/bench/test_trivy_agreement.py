@@ -16,7 +16,7 @@ from bench.models.agreement import Said, compare, made
 from grid.ecosystems import BY_NAME, BY_OSV
 from grid.model import Limits, Package
 from vulndb.build import build, locked
-from vulndb.feed import Advisory, Affected, Range, Rating
+from vulndb.feed import Advisory, Affected, Range, Rating, RepositoryProduct
 
 
 def read(content: bytes) -> dict[str, Any]:
@@ -109,6 +109,40 @@ def test_advisories_are_written_where_trivy_looks_for_them(tmp_path: Path) -> No
     assert written.left_out == {("Alpine:v3.20", "curl", "CVE-2031-1000")}
     assert told("vulnerability", "CVE-2031-1000")["VendorSeverity"] == {"debian": 1, "ghsa": 4, "nvd": 3}
     assert told("data-source", "debian 12")["ID"] == "debian" and "Haiku" not in written.buckets
+
+
+def test_red_hats_advisories_are_written_by_product(tmp_path: Path) -> None:
+    base, apps = "cpe:/o:redhat:enterprise_linux:8::baseos", "cpe:/a:redhat:enterprise_linux:8::appstream"
+
+    def one(*cpes: str, name: str = "curl", fixed: str = "", **more: Any) -> Affected:
+        events = (("introduced", "0"), *((("fixed", fixed),) if fixed else ()))
+        return Affected("Red Hat:8", name, (Range(events),), cpes=cpes, **more)
+
+    advisory = Advisory(
+        "CVE-2031-1000",
+        (
+            one(base, apps, fixed="1-2", severity="high", arches=("x86_64",)),
+            one("cpe:/a:redhat:enterprise_linux:8", state="will_not_fix"),
+            one(apps, name="npm", fixed="3-1", module="nodejs:18"),
+        ),
+    )
+    listed = [advisory, RepositoryProduct("made-rpms", base), RepositoryProduct("made-rpms", apps)]
+    with locked(tmp_path):
+        database = build(tmp_path, [("made", False, record) for record in listed], states=lambda counts: ())
+    tree = read(trivy_db.write(database, builds={"ubi8-container-1-2-x86_64": [base]})[0])
+    names = {int(number): json.loads(cpe) for number, cpe in tree["Red Hat CPE"]["cpe"].items()}
+
+    def entries(package: str) -> list[dict[str, Any]]:
+        found = json.loads(tree["Red Hat"][package]["CVE-2031-1000"])["Entries"]
+        return [one | {"Affected": {names[number] for number in one["Affected"]}} for one in found]
+
+    assert entries("curl") == [
+        {"Affected": {"cpe:/a:redhat:enterprise_linux:8", apps}, "Cves": [{}], "Status": 5},
+        {"Affected": {base, apps}, "Cves": [{"Severity": 3}], "FixedVersion": "1-2", "Arches": ["x86_64"]},
+    ]
+    assert entries("nodejs:18::npm") == [{"Affected": {apps}, "Cves": [{}], "FixedVersion": "3-1"}]
+    assert {names[n] for n in json.loads(tree["Red Hat CPE"]["repository"]["made-rpms"])} == {base, apps}
+    assert [names[n] for n in json.loads(tree["Red Hat CPE"]["nvr"]["ubi8-container-1-2-x86_64"])] == [base]
 
 
 def test_made_packages_are_what_our_own_readers_find() -> None:

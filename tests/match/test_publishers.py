@@ -96,6 +96,15 @@ def test_of_several_fixes_in_its_repositories_the_highest_counts(world) -> None:
     assert world.finding()["fixed_version"] == "4"
 
 
+def test_a_product_with_a_fix_has_the_say_before_one_without(world) -> None:
+    world.advisory("CVE-1", "CVE-1", source="redhat")
+    world.range(RHEL, "lib", "CVE-1", fixed="3", source="redhat", cpes=[BASE])
+    world.range(RHEL, "lib", "CVE-1", state="will_not_fix", source="redhat", cpes=["cpe:/a:redhat:openshift:4"])
+    below = world.package(RHEL, "lib", "2", repositories=[OPENSHIFT])
+    world.package(RHEL, "lib", "3", repositories=[OPENSHIFT])
+    assert world.found() == {(below, "CVE-1")} and world.finding()["fixed_version"] == "3"
+
+
 @pytest.mark.parametrize(
     ("namespace", "origin", "version", "judged"),
     [
