@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from grid.ecosystems import BY_NAME
 from grid.reports.results import SEVERITIES, Connection, Done, ImageResult, folded
 from grid.reports.tables import STYLES
 
@@ -25,8 +26,17 @@ WIDE = 112
 _STATUS = {"ok": "green", "unsupported": "dim", "incomplete": "yellow", "failed": "red", "deferred": "cyan"}
 _NAMES = {
     "deb": "Debian packages", "apk": "Alpine packages", "rpm": "RPM packages", "pypi": "Python packages",
-    "npm": "Node packages",
+    "npm": "Node packages", "alpm": "Arch Linux packages",
 }  # fmt: skip
+
+
+def _titled(ecosystem: str) -> str:
+    """What the packages of an ecosystem are called: by where they come from, if they have no name of their own."""
+    known = BY_NAME.get(ecosystem)
+    if known is not None and known.unmanaged:
+        return "Programs without a package"
+    place = known.osv[0] if known is not None and known.osv else ecosystem
+    return _NAMES.get(ecosystem, f"{place} packages")
 
 
 def size(count: float) -> str:
@@ -157,7 +167,7 @@ def _vulnerabilities(image: ImageResult, width: int) -> RenderableType:
     rows = sorted(folded(image), key=lambda r: r["ecosystem"])
     for ecosystem, group in groupby(rows, key=lambda r: str(r["ecosystem"])):
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left", expand=False)
-        table.title = Text(_NAMES.get(ecosystem, ecosystem), style="bold")
+        table.title = Text(_titled(ecosystem), style="bold")
         table.add_column("package", overflow="fold", min_width=10, max_width=max(14, width // 5))
         table.add_column("installed", overflow="fold", min_width=8, max_width=max(12, width // 7))
         table.add_column("severity", no_wrap=True)

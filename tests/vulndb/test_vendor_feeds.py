@@ -324,6 +324,18 @@ def test_errata_are_rated_by_the_word_in_their_titles(sample: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "score"),
+    [({"cvss_v2": "6.5", "cvss_v3": "7.2"}, 7.2), ({"cvss_v2": 5}, 5.0), ({"cvss_v3": "high", "cvss_v2": "5"}, 5.0),
+     ({"cvss_v3": "99"}, None), ({}, None)],
+)  # fmt: skip
+def test_the_base_scores_of_ruby_advisories_count(own: dict[str, object], score: float | None) -> None:
+    gem = {"package": {"ecosystem": "RubyGems", "name": "rake"}, "versions": ["1"]}
+    record = osv.advisory({"id": "RUBYSEC-rake-1", "affected": [gem], "database_specific": own})
+    assert isinstance(record, Advisory)
+    assert [(r.source, r.score) for r in record.ratings] == ([("rubysec", score)] if score else [])
+
+
+@pytest.mark.parametrize(
     ("kind", "word"), [("unmaintained", "negligible"), ("notice", "negligible"), ("unsound", None), (None, None)]
 )
 def test_a_crate_that_nobody_maintains_is_told_and_not_rated_as_a_hole(kind: str | None, word: str | None) -> None:

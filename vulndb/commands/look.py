@@ -83,7 +83,9 @@ def _print_status(folder: Path, database: Database, feeds: list[health.FeedHealt
     for warning in warnings:
         console.print(f"[yellow]warning: {escape(warning)}[/]")
     if not warnings:
-        console.print("[green]in good health[/]")
+        missing = sum(feed.status == "absent" for feed in feeds)
+        there = f"; {missing} of {len(feeds)} feeds are not there to be had" if missing else ""
+        console.print(f"[green]in good health[/]{there}")
 
 
 def list_command(format: Format = "table", root: Root = None) -> None:

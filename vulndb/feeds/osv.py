@@ -230,6 +230,8 @@ _MODULE = re.compile(
 """In the titles of AlmaLinux and Rocky: ``Moderate: mariadb:10.3 security, bug fix, and enhancement update``,
 ``new module: ruby:3.0``, ``Important: httpd:2.4/mod_http2 security update``."""
 
+_SCORES = ("cvss_v4", "cvss_v3", "cvss_v2")
+"""Where ruby-advisory-db has base scores, without their vectors; the newest standard counts."""
 _ERRATUM = re.compile(r"(?:ALSA|RLSA|RXSA) (?P<word>Critical|Important|Moderate|Low): ")
 """How the errata of AlmaLinux and Rocky begin, which say how grave they are in their titles only."""
 
@@ -327,12 +329,26 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
                 yield Rating(rater, vector=score)
             elif (word := label(score)) is not None:
                 yield Rating(kind.lower(), label=word)
-    if (word := label(mapping(record.get("database_specific")).get("severity"))) is not None:
+    own = mapping(record.get("database_specific"))
+    if not record.get("severity") and (base := _base_score(own)) is not None:
+        yield Rating(rater, score=base)
+    if (word := label(own.get("severity"))) is not None:
         yield Rating(rater, label=word)
     elif (kind := _informational(record)) is not None and not record.get("severity"):
         yield Rating(rater, label=kind)
     elif found := _ERRATUM.match(f"{prefix} {record.get('summary')}"):
         yield Rating(rater, label=label(found["word"]))
+
+
+def _base_score(own: Mapping[str, Any]) -> float | None:
+    for field in _SCORES:
+        try:
+            score = float(own.get(field) or 0)
+        except (TypeError, ValueError):
+            continue
+        if 0 < score <= 10:
+            return score
+    return None
 
 
 def _informational(record: Mapping[str, Any]) -> str | None:
