@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
                                  help="where other scanners are, before PATH (may be repeated)")  # fmt: skip
             command.add_argument("--input", type=_input, action="append", default=[], metavar="NAME=PATH",
                                  help="data of yours that a case can use (see README.md; may be repeated)")  # fmt: skip
+            command.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+                                 help="another value of a parameter of the chosen cases (may be repeated)")  # fmt: skip
         if name == "run":
             command.add_argument("--record", action="store_true", help="keep the run in bench/record/")
             command.add_argument("--note", default="", help="a sentence to keep with it")
@@ -76,11 +78,19 @@ def _input(text: str) -> tuple[str, Path]:
     return name, Path(path).resolve()
 
 
+def _setting(text: str) -> tuple[str, int | str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, int(value) if value.isdecimal() else value
+
+
 def _chosen(options: argparse.Namespace, cases: list[Case]) -> list[Case]:
     unknown = sorted(set(options.case) - {case.name for case in cases})
     if unknown:
         raise CaseInvalid(f"no case {', '.join(unknown)}; see: python -m bench list")
-    return [case for case in cases if not options.case or case.name in options.case]
+    chosen = [case for case in cases if not options.case or case.name in options.case]
+    return [case.set(dict(options.set)) for case in chosen]
 
 
 def _run(options: argparse.Namespace, cases: list[Case]) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,13 @@ class Case:
     """By size."""
     figures: tuple[Figure, ...]
     order: int = 0
+
+    def set(self, parameters: Mapping[str, int | str]) -> Case:
+        """The same with other parameters; raises CaseInvalid for one that the case does not have."""
+        unknown = sorted(name for name in parameters if any(name not in of for of in self.parameters.values()))
+        if unknown:
+            raise CaseInvalid(f"{self.name} has no parameter {', '.join(unknown)}")
+        return replace(self, parameters={size: {**of, **parameters} for size, of in self.parameters.items()})
 
     def judge(self, size: str, counts: Mapping[str, int], wanted: Mapping[str, int]) -> list[str]:
         """What is wrong with the counts of a run: ``wanted`` is what the model counted in another way.

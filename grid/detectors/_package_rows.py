@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ MAX_PACKAGES = 50_000
 """Packages that one record may give: more is no package database but an attack on memory."""
 
 _MAX_TEXT = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Row = tuple[object, ...]
 
@@ -69,8 +71,14 @@ def detect(
             if size > len(content(i)) and not want.head:
                 continue  # only the head of a large executable is here
             found = guarded(read, want, path, content(i), limits, MAX_PACKAGES, ecosystem.views)
-            rows += (row for fact in found if (row := _row(ecosystem.name, path, fact, seen)) is not None)
+            rows += package_rows(ecosystem.name, path, found, seen)
     return batch(rows, schema)
+
+
+def package_rows(ecosystem: str, path: str, found: Iterable[Package | Note], seen: set[object]) -> Iterator[Row]:
+    """What a reader yields, as rows in the order of the columns. A package whose texts no table should hold (longer
+    than any real one, with control characters) becomes a note; ``seen`` is what was said of this file before."""
+    return (row for fact in found if (row := _row(ecosystem, path, fact, seen)) is not None)
 
 
 _NO_PACKAGE = (None,) * (len(PACKAGES.columns) - 3)
@@ -81,8 +89,8 @@ def _row(ecosystem: str, path: str, found: Package | Note, seen: set[object]) ->
     if isinstance(found, Note):
         row: Row = (found.path or path, *_NO_PACKAGE, found.code, found.message)
         mark: object = row
-    elif len(found.name) > _MAX_TEXT or len(found.version) > _MAX_TEXT or len(found.purl) > 4 * _MAX_TEXT:
-        row = (path, *_NO_PACKAGE, "Unparsable", f"a name or version is longer than {_MAX_TEXT} characters")
+    elif (fault := _fault(found)) is not None:
+        row = (path, *_NO_PACKAGE, "Unparsable", fault)
         mark = row
     else:
         kind = found.ecosystem or ecosystem
@@ -92,6 +100,14 @@ def _row(ecosystem: str, path: str, found: Package | Note, seen: set[object]) ->
         return None
     seen.add(mark)
     return row
+
+
+def _fault(p: Package) -> str | None:
+    """Why what a package is known by cannot be: whatever the reader took for it, it is none of these."""
+    exact = (p.name, p.version, p.arch, p.source_name, p.source_version, p.modularity)
+    if len(max(exact, key=len)) > _MAX_TEXT or len(p.purl) > 4 * _MAX_TEXT:
+        return f"a name or version is longer than {_MAX_TEXT} characters"
+    return "a name or version has control characters" if _CONTROL.search("".join(exact)) else None
 
 
 def _columns(ecosystem: str, p: Package) -> Row:
@@ -105,9 +121,9 @@ def _columns(ecosystem: str, p: Package) -> Row:
         p.source_name or None,
         p.source_version or None,
         p.purl,
-        [name[:_MAX_TEXT] for name in p.licenses[:100]] or None,
+        [_CONTROL.sub(" ", name[:_MAX_TEXT]) for name in p.licenses[:100]] or None,
         p.modularity or None,
-        p.origin[:_MAX_TEXT] or None,
+        _CONTROL.sub(" ", p.origin[:_MAX_TEXT]) or None,
         list(p.cpes) or None,
         p.found_as,
         p.sha1 or None,

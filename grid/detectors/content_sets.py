@@ -19,7 +19,7 @@ from grid.detectors._records import batch
 from grid.model import Wants
 from grid.schema import CONTENT_SETS
 
-VERSION = 1
+VERSION = 2
 
 BUILDINFO = ("root/buildinfo/", "usr/share/buildinfo/")
 UBUNTU_PRO = "var/lib/ubuntu-advantage/status.json"
@@ -33,8 +33,9 @@ Told = tuple[str, str]
 _COMPONENT = "com.redhat.component"
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n")
 _PAIR = re.compile(
-    r"(?:\"(?P<quoted>[^\"]{1,200})\"|(?P<bare>[\w.-]{1,200}))=(?:\"(?P<value>[^\"]*)\"|(?P<word>[^\s\"]*))"
+    r"(?:\"(?P<quoted>[^\"]{1,200})\"|(?<![\w.-])(?P<bare>[\w.-]{1,200}))=(?:\"(?P<value>[^\"]*)\"|(?P<word>[^\s\"]*))"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -135,7 +136,7 @@ class ContentSets:
             told: dict[Told, None] = {}
             try:
                 for kind, value in reader(content.as_py().decode("utf-8", "replace")):
-                    if value and len(value) <= MAX_TEXT:
+                    if value and len(value) <= MAX_TEXT and not _CONTROL.search(value):
                         told[kind, value] = None
                     if len(told) > MAX_VALUES:
                         rows.append((where, None, None, "TooManyFacts", f"only the first {MAX_VALUES} are kept"))

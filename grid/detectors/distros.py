@@ -16,7 +16,12 @@ from grid.detectors._records import batch
 from grid.model import Wants
 from grid.schema import DISTROS
 
-VERSION = 3
+VERSION = 4
+
+_MAX_BYTES = 64 << 10
+"""As much of a file is read; real ones have one KiB."""
+_MAX_TEXT = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|\\(?P<escaped>.)|(?P<plain>[^\s'\"\\]+)")
@@ -159,6 +164,11 @@ def _apk_repositories(text: str) -> _Said | None:
     return _Said("alpine", "edge") if edge and not main else None
 
 
+def _fit(value: str) -> str:
+    """A value without control characters, as long as any real one."""
+    return _CONTROL.sub(" ", value[:_MAX_TEXT]).strip()
+
+
 _SILENT = "etc/apk/repositories"  # naming no edge is no fault of this file
 
 _READERS: Mapping[str, Callable[[str], _Said | None]] = {
@@ -200,13 +210,13 @@ class Distros:
         for path, content in zip(*(files.column(c) for c in ("path", "content")), strict=True):
             where = path.as_py()
             reader = _READERS.get(where)
-            text = content.as_py().decode("utf-8", "replace") if reader else ""
+            text = content.as_py()[:_MAX_BYTES].decode("utf-8", "replace") if reader else ""
             if reader is None or not text.strip():
                 continue
             said = reader(text)
             if said is not None:
                 optional = (said.version_id, said.id_like, said.pretty_name, said.codename)
-                rows.append((where, said.id, *(value or None for value in optional), None, None))
+                rows.append((where, _fit(said.id), *(_fit(value) or None for value in optional), None, None))
             elif where != _SILENT:
                 rows.append((where, *(None,) * 5, "Unparsable", "it names no distribution known here"))
         return batch(rows, self.schema)

@@ -20,7 +20,7 @@ from grid.ecosystems import ALL, Ecosystem, Reader
 from grid.model import DECLARED, Limits, Note, Package, Wants
 from grid.schema import LOCKFILES
 
-VERSION = 1
+VERSION = 2
 """Raise it when this file or ``_package_rows`` changes what it writes; the readers' own versions are folded in."""
 
 _LIMITS = Limits()

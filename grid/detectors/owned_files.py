@@ -16,10 +16,10 @@ import pyarrow as pa
 from grid.detectors import output_schema
 from grid.detectors._records import batch, contents, dispatcher, guarded, union
 from grid.ecosystems import ALL, Ecosystem
-from grid.model import Limits, Note, Wants
+from grid.model import Limits, Note, OwnedFile, Wants
 from grid.schema import OWNED_FILES
 
-VERSION = 2
+VERSION = 3
 
 MAX_FILES = 5_000_000
 """Files that one list may name; only records of language packages are kept."""
@@ -32,6 +32,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _WILD = re.compile(r"[*?\[]")
 
 _LIMITS = Limits()
+_MAX_OWNER = 1000
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,14 @@ class OwnedFiles:
                 for found in lists:
                     if isinstance(found, Note):
                         rows.append((found.path or path, None, None, found.code, found.message))
-                    elif is_record(found.path):
+                    elif is_record(found.path) and fits(found):
                         rows.append((path, found.path, found.owner, None, None))
         return batch(rows, self.schema)
+
+
+def fits(found: OwnedFile) -> bool:
+    """Whether there can be such a file, and such an owner."""
+    return len(found.path) <= _LIMITS.max_path_bytes and len(found.owner) <= _MAX_OWNER
 
 
 def _matcher(records: Wants) -> Callable[[str], bool]:

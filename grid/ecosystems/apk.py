@@ -66,7 +66,7 @@ def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Not
     for raw in BytesIO(content):
         line = raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
         kind, value = line[:2], line[2:]
-        if kind == "R:":
+        if kind == "R:" and value:
             yield OwnedFile(f"{folder}/{value}" if folder else value, owner)
         elif kind == "F:":
             folder = value.strip("/")

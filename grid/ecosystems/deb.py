@@ -122,14 +122,15 @@ def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Not
     if path.startswith(_INFO) and path.endswith(".list"):
         owner = path.rpartition("/")[2].removesuffix(".list").partition(":")[0]
         for line in _lines(content):
-            if len(line) > 1 and line != "/.":
-                yield OwnedFile(line.lstrip("/"), owner)
+            place = line.lstrip("/")
+            if place and place != ".":
+                yield OwnedFile(place, owner)
     elif path.startswith(_STATUS_D) and path.endswith(".md5sums"):
         owner = path.rpartition("/")[2].removesuffix(".md5sums")
         for line in _lines(content):
             _, _, name = line.partition("  ")
-            if name:
-                yield OwnedFile(name.lstrip("/"), owner)
+            if place := name.lstrip("/"):
+                yield OwnedFile(place, owner)
 
 
 def _lines(content: bytes) -> Iterator[str]:

@@ -31,6 +31,8 @@ MANIFEST_BYTES = 4 * MIB
 CONFIG_BYTES = 16 * MIB
 DEPTH = 8
 CHILDREN = 1000
+LABEL_CHARACTERS = 255
+"""Of a media type, an architecture, a time …; media types may have 127 on each side of the slash (RFC 6838)."""
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -275,7 +277,7 @@ def parse_document(document: Document) -> _Index | _Manifest:
     stated = content.get("mediaType") or document.media_type.partition(";")[0].strip()
     if not isinstance(stated, str):
         raise ManifestInvalid("mediaType is not a string")
-    artifact_type = _text(content, "artifactType")
+    artifact_type = _label(content, "artifactType")
     if "manifests" in content or stated in _INDEXES:
         return _Index(tuple(_descriptor(d) for d in _list(content, "manifests")), artifact_type)
     known = stated if stated in (OCI_MANIFEST, DOCKER_MANIFEST) else ""
@@ -306,6 +308,12 @@ def _text(content: dict[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _label(content: dict[str, Any], key: str) -> str:
+    """A media type, platform or time; "" for a text that can be none, for these go into tables as they are."""
+    value = _text(content, key)
+    return value if len(value) <= LABEL_CHARACTERS and value.isprintable() else ""
+
+
 def parse_descriptor(content: object) -> Descriptor:
     """Read a descriptor; raises ManifestInvalid."""
     return _descriptor(content)
@@ -321,8 +329,8 @@ def _descriptor(content: object) -> Descriptor:
         raise ManifestInvalid(f"the descriptor of {digest} has no valid size")
     platform, os_version = None, ""
     if isinstance(stated := content.get("platform"), dict):
-        platform = Platform(_text(stated, "os"), _text(stated, "architecture"), _text(stated, "variant"))
-        os_version = _text(stated, "os.version")
+        platform = Platform(_label(stated, "os"), _label(stated, "architecture"), _label(stated, "variant"))
+        os_version = _label(stated, "os.version")
         if not platform.os and not platform.arch:
             platform = None
     annotations = content.get("annotations")
@@ -330,13 +338,13 @@ def _descriptor(content: object) -> Descriptor:
     return Descriptor(
         digest=digest,
         size=size,
-        media_type=_text(content, "mediaType"),
+        media_type=_label(content, "mediaType"),
         platform=platform,
         os_version=os_version,
         annotations=tuple((str(k), v) for k, v in annotations.items() if isinstance(v, str))
         if isinstance(annotations, dict)
         else (),
-        artifact_type=_text(content, "artifactType"),
+        artifact_type=_label(content, "artifactType"),
         urls=tuple(u for u in urls if isinstance(u, str)) if isinstance(urls, list) else (),
     )
 
@@ -375,8 +383,8 @@ def parse_config(body: bytes, layers: int) -> Config:
     if len(diff_ids) != layers:
         raise ConfigInvalid(f"the configuration has {len(diff_ids)} diff_ids for {layers} layers")
     return Config(
-        platform=Platform(_text(content, "os"), _text(content, "architecture"), _text(content, "variant")),
-        created=_text(content, "created"),
+        platform=Platform(_label(content, "os"), _label(content, "architecture"), _label(content, "variant")),
+        created=_label(content, "created"),
         diff_ids=tuple(diff_ids),
         created_by=_created_by(content.get("history"), layers),
         base=base_of(content.get("history"), _labels(content), layers),

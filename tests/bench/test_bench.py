@@ -14,7 +14,10 @@ from bench.case import CASES, CaseInvalid, Figure, load_case, load_cases
 from bench.harness import Row
 from bench.models import peak_memory
 from bench.models.memory import layer_bytes, stream
+from bench.models.mutants import made
 from bench.models.peer import DISTRIBUTIONS, PEERS
+from bench.mutants.facts import fault
+from bench.mutants.readers import readers
 
 SMALL = "version-keys"
 
@@ -139,6 +142,37 @@ def test_the_generated_layer_has_the_size_that_it_is_said_to_have() -> None:
             chunk = machine.unused_data
             machine = zlib.decompressobj(31) if machine.eof else machine
     assert size == layer_bytes(1)
+
+
+@pytest.mark.parametrize("reader", ["npm", "deb (chisel)", "rpm (ndb)", "layer (gzip)"])
+def test_a_mutant_is_known_by_its_number(reader: str) -> None:
+    known = readers()[reader]
+    first = [made(known, 1, n) for n in range(60)]
+    assert first == [made(known, 1, n) for n in range(60)]
+    assert first[: len(known.seeds)] == [(s.path, s.pack(s.content)) for s in known.seeds]
+    assert len({content for _, content in first}) > 40
+    assert first != [made(known, 2, n) for n in range(60)]
+
+
+def test_every_reader_of_records_has_seeds_in_which_it_finds_something() -> None:
+    for reader in readers().values():
+        assert any(list(reader.read(s.path, s.pack(s.content))) for s in reader.seeds), reader.name
+
+
+def test_an_input_that_takes_too_long_costs_only_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    case = load_case(CASES / "mutants.toml")
+    case = case.set({"reader": "ignore files (yaml)", "count": 150, "part": 100, "kill_ms": 20})
+    (row,) = harness.run([case], "verify")
+    assert row.counts["inputs"] == 150 and row.counts["slow"] > 0
+    assert any("ended by SIGPROF" in note for note in row.notes)
+
+
+def test_rows_that_no_table_should_hold_are_told() -> None:
+    whole = {"name": "a", "version": "1", "note_code": None, "path": "x"}
+    assert fault(whole) is None
+    for odd in ({"name": ""}, {"path": ""}, {"version": "a\0"}, {"licenses": ["x" * 5000]}, {"arch": "\ud800"}):
+        assert fault({**whole, **odd}), odd
+    assert fault(None) and fault({"note_code": "X", "note_message": ""})
 
 
 def test_peak_memory_is_this_processs_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,13 @@ def test_files_beside_the_records_are_left_alone_and_values_are_bounded() -> Non
     many = json.dumps({"content_sets": [f"repository-{n}" for n in range(MAX_VALUES + 5)] + ["x" * 9999, 7, None]})
     rows = said(MANIFEST, many)
     assert rows.count(("TooManyFacts",)) == 1 and len(rows) == MAX_VALUES + 1
+
+
+def test_a_word_without_end_costs_no_time_and_values_have_no_control_characters() -> None:
+    began = time.process_time()
+    assert said(DOCKERFILE, "LABEL cpe=cpe:/o:x " + "linux_" * 200_000 + ' name="y" ') != []
+    assert time.process_time() - began < 1
+    assert said(MANIFEST, json.dumps({"content_sets": ["a\x1b[2J", "b\0", "c"]})) == [("content_set", "c")]
 
 
 @settings(max_examples=60, deadline=None)

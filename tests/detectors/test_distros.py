@@ -180,6 +180,11 @@ def test_values_are_quoted_as_in_a_shell(line: str, value: str) -> None:
     assert shell_assignments(line) == {"A": value}
 
 
+def test_values_are_bounded_and_have_no_control_characters() -> None:
+    content = f'ID={"x" * 9999}\nVERSION_ID="1\x002"\nPRETTY_NAME="a\x1b[2J"\n'
+    assert said("etc/os-release", content) == ("x" * 500, "1 2", None, "a [2J", None)
+
+
 def test_other_files_are_neither_asked_for_nor_read() -> None:
     wanted = DETECTOR.wants.matcher()
     for path in ("os-release", "srv/etc/os-release", "etc/hostname"):

@@ -115,5 +115,17 @@ def test_the_version_changes_with_the_records_that_are_asked_for() -> None:
     assert len(versions) == 3
 
 
+def test_what_can_be_no_file_is_no_row() -> None:
+    lists = {
+        "var/lib/dpkg/info/x.list": b"//\n/\n/.\n/" + b"a/" * 4000 + b"package.json\n/b/package.json\n",
+        "lib/apk/db/installed": b"P:" + b"x" * 2000 + b"\nF:a\nR:package.json\n\nP:y\nF:\nR:\nR:package.json\n",
+    }
+    assert [(row["path"], row["owner"]) for row in rows_of(lists)] == [("b/package.json", "x"), ("package.json", "y")]
+    for name, path in (("deb", "var/lib/dpkg/info/x.list"), ("apk", "lib/apk/db/installed")):
+        owned = BY_NAME[name].owned
+        assert owned is not None
+        assert all(file.path for file in owned(path, lists[path], Limits()))
+
+
 def test_it_passes_the_exam_of_detectors() -> None:
     accept_detector(DETECTOR, SAMPLES)

@@ -262,6 +262,25 @@ def test_records_too_large_or_too_full_are_bounded_and_noted() -> None:
     assert rows[-1]["note_code"] == "TooManyFacts"
 
 
+@pytest.mark.parametrize("field", ["name", "version", "arch", "source_name", "source_version", "modularity"])
+@pytest.mark.parametrize("value", ["a\0b", "a\x1b[2J", "a\n", "a\x7f", "a" * 1001])
+def test_what_a_package_is_known_by_is_fit_for_a_table_or_a_note(field: str, value: str) -> None:
+    found = replace(Package("a", "1", purl="pkg:npm/a@1"), **{field: value})
+    odd = replace(
+        BY_NAME["npm"], read=lambda path, content, limits: iter([found, Package("b", "1", purl="pkg:npm/b@1")])
+    )
+    note, fact = rows_of({"node_modules/a/package.json": b"{}"}, Packages((odd,)))
+    assert note["note_code"] == "Unparsable" and note["name"] is None
+    assert fact["name"] == "b"
+
+
+def test_licenses_and_origin_are_cut_and_cleaned() -> None:
+    found = Package("a", "1", purl="pkg:npm/a@1", licenses=("M\0T" + "x" * 2000,), origin="\x1b]0;x\x07")
+    odd = replace(BY_NAME["npm"], read=lambda path, content, limits: iter([found]))
+    (row,) = rows_of({"node_modules/a/package.json": b"{}"}, Packages((odd,)))
+    assert row["licenses"] == ["M T" + "x" * 997] and row["origin"] == " ]0;x "
+
+
 def test_half_a_surrogate_pair_from_a_reader_does_no_harm() -> None:
     def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         yield Package("a\ud800", "1", licenses=("\udfff",), purl="pkg:x/a@1")

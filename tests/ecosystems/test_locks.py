@@ -509,6 +509,13 @@ def test_toml_is_read_as_a_whole_parser_reads_it() -> None:
     assert seen > 200
 
 
+@pytest.mark.parametrize("encoding", ["utfFram-8", "shift_jis", "idna", "hex", "undefined"])
+def test_xml_of_an_encoding_that_cannot_be_read_is_a_note(encoding: str) -> None:
+    content = f'<?xml version="1.0" encoding="{encoding}"?><packages><package id="A" version="1"/></packages>'
+    (note,) = read("nuget", "app/packages.config", content.encode())
+    assert isinstance(note, Note) and note.code == "Unparsable"
+
+
 @pytest.mark.data
 def test_yaml_is_read_as_a_whole_parser_reads_it() -> None:
     seen = 0

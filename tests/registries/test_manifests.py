@@ -288,6 +288,19 @@ def test_any_json_ends_as_a_document_or_as_our_error(value: object) -> None:
             parse()
 
 
+@pytest.mark.parametrize("odd", ["x" * 300, "a\0b", "\x1b[2J"])
+def test_a_label_that_can_be_none_is_as_if_it_were_not_there(odd: str) -> None:
+    built = ImageBuilder(LAYER, overrides={"architecture": "arm64", "variant": odd, "created": odd}).build()
+    manifest = json.loads(built.manifest)
+    manifest["layers"][0]["mediaType"] = odd
+    source = Held(ImageBuilder(LAYER))
+    source.documents |= built.all_blobs()
+    source.root = source.add(json.dumps(manifest).encode())
+    (image,) = resolve(source, "1.0", ())
+    assert (image.platform, image.created) == (Platform("linux", "arm64"), "")
+    assert [layer.media_type for layer in image.layers] == [""]
+
+
 def test_the_digest_of_a_document_is_checked_by_its_own_algorithm() -> None:
     from grid.registries.manifests import verify
 

@@ -229,6 +229,8 @@ def xml_elements(content: bytes) -> Iterator[tuple[tuple[str, ...], dict[str, st
             done.clear()
         parser.Parse(b"", True)
         yield from done
-    except expat.ExpatError:
+    except Unreadable:
+        raise
+    except (expat.ExpatError, LookupError, ValueError):  # the last two: an encoding that is none, or of several bytes
         yield from done
         raise Unreadable("it is not XML, or cut short") from None
