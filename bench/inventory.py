@@ -54,17 +54,26 @@ def release(namespace: str) -> dict[str, bytes]:
         version = f"{found[1]}.{found[2]}" if found[2] else found[1]
     if base == "Azure Linux":
         version += ".0"
+    edge = version == "edge"
+    if edge:
+        version = "3.99_alpha20240101"
+    micro = base == "SUSE" and "Micro " in version
+    if micro:
+        version = version.rpartition(" ")[2]
     mariner = base == "Azure Linux" and version in ("1.0", "2.0")
     tumbleweed = version == "Tumbleweed"
     name = {
-        "AlmaLinux": "almalinux", "Rocky Linux": "rocky", "Oracle Linux": "ol", "Amazon Linux": "amzn", "SUSE": "sles",
+        "AlmaLinux": "almalinux", "Rocky Linux": "rocky", "Oracle Linux": "ol", "Amazon Linux": "amzn",
+        "SUSE": ("sle-micro" if version < "6" else "sl-micro") if micro else "sles",
         "openSUSE": "opensuse-tumbleweed" if tumbleweed else "opensuse-leap", "Photon OS": "photon",
         "Azure Linux": "mariner" if mariner else "azurelinux", "Red Hat": "rhel",
     }.get(base, base.lower())  # fmt: skip
     stated = f'VERSION_ID="{"20240101" if tumbleweed or not version else version}"\n'
     files = {"etc/os-release": f'NAME="{base}"\nID={name}\n{stated}PRETTY_NAME="{base} {version}"\n'.encode()}
     if base == "Alpine":
-        files["etc/alpine-release"] = f"{version}.0\n".encode()
+        files["etc/alpine-release"] = f"{version if edge else version + '.0'}\n".encode()
+        at = "edge" if edge else f"v{version}"
+        files["etc/apk/repositories"] = f"https://dl-cdn.alpinelinux.org/alpine/{at}/main\n".encode()
     if base == "Debian":
         files["etc/debian_version"] = f"{version}.0\n".encode()
     if base == "Ubuntu":
@@ -231,11 +240,30 @@ def _header(vendor: str, package: Installed) -> bytes:
 # --- languages -----------------------------------------------------------------------------------
 
 
+INSTALLED = (
+    "PyPI", "npm", "RubyGems", "Packagist", "Maven", "Go", "crates.io", "NuGet", "Bitnami",
+)  # fmt: skip
+"""Ecosystems whose installers leave records; of the others Trivy reads lock files only."""
+
+
 def language(ecosystem: str, packages: Iterable[Installed]) -> dict[str, bytes]:
     """The records that the installers of an OSV ecosystem leave."""
     files: dict[str, bytes] = {}
     listed = list(packages)
-    if ecosystem == "Packagist":
+    if ecosystem == "Bitnami":
+        for number, package in enumerate(listed):
+            reference = {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+                         "referenceLocator": f"pkg:bitnami/{package.name}@{package.version}"}  # fmt: skip
+            told = {"SPDXID": "SPDXRef-p", "name": package.name, "versionInfo": package.version,
+                    "downloadLocation": "NOASSERTION", "externalRefs": [reference]}  # fmt: skip
+            document = {"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "dataLicense": "CC0-1.0",
+                        "name": f"SPDX {package.name}", "documentNamespace": f"https://example.org/{number}",
+                        "creationInfo": {"created": "2024-01-01T00:00:00Z", "creators": ["Organization: made"]},
+                        "packages": [told], "documentDescribes": ["SPDXRef-p"], "files": [], "relationships": [
+                            {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
+                             "relatedSpdxElement": "SPDXRef-p"}]}  # fmt: skip
+            files[f"opt/bitnami/app{number}/.spdx-{package.name}.spdx"] = json.dumps(document).encode()
+    elif ecosystem == "Packagist":
         for number, batch in enumerate(_apart(listed)):
             entries = [{"name": p.name, "version": p.version, "type": "library"} for p in batch]
             files[f"srv/app{number}/vendor/composer/installed.json"] = json.dumps({"packages": entries}).encode()

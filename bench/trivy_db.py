@@ -29,8 +29,13 @@ LANGUAGES = {
     "Go": "go",
     "crates.io": "cargo",
     "NuGet": "nuget",
+    "Bitnami": "bitnami",
+    "Pub": "pub",
+    "Hex": "erlang",
+    "SwiftURL": "swift",
+    "ConanCenter": "conan",
 }
-"""OSV's ecosystems and Trivy's names of them: those that it looks for in an image."""
+"""OSV's ecosystems and Trivy's names of them."""
 
 _STATES = {
     "not_affected": 1,
@@ -84,6 +89,8 @@ class Written:
     """(namespace, vuln_id) that Red Hat says something of in a product that Trivy does not take for usual."""
     several_states: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, vuln_id) that Red Hat's products say different things of."""
+    open_at_red_hat: set[tuple[str, str]] = field(default_factory=set)
+    """(namespace, vuln_id) that Red Hat has not fixed in one of its products."""
     folded: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
@@ -99,6 +106,8 @@ def bucket(namespace: str) -> Bucket | None:
         return Bucket(f"ubuntu {found[1]}", "ubuntu")
     if base == "SUSE" and (found := re.fullmatch(r"Linux Enterprise Server (\d+)(?: SP(\d))?", release)):
         return Bucket(f"SUSE Linux Enterprise {found[1]}{f'.{found[2]}' if found[2] else ''}", "suse-cvrf")
+    if base == "SUSE" and (found := re.fullmatch(r"Linux (?:Enterprise )?Micro (\d\.\d)", release)):
+        return Bucket(f"SUSE Linux Enterprise Micro {found[1]}", "suse-cvrf")
     if base == "openSUSE":
         return Bucket(f"openSUSE {release}", "suse-cvrf")
     if base == "Azure Linux":
@@ -181,7 +190,10 @@ def write(
                     mine = [row for row in spoken if row["namespace"] == namespace]
                     if any(cpe.endswith("::crb") for row in mine for cpe in row["cpes"]):
                         written.unusual.add((namespace, problem))
-                    if len({row["state"] for row in mine if row["fixed"] is None}) > 1:
+                    states = {row["state"] for row in mine if row["fixed"] is None}
+                    if states:
+                        written.open_at_red_hat.add((namespace, problem))
+                    if len(states) > 1:
                         written.several_states.add((namespace, problem))
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
             rated[problem].setdefault(source, _LABELS.get(word, 0))

@@ -19,11 +19,12 @@ import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 
-from bench import inventory, trivy_db
+from bench import inventory, lockfiles, trivy_db
 from bench.inventory import Installed
 from bench.models import Outcome, Work, environment, last_line
 from bench.models.peer import OFFLINE, find, trivy_caches
@@ -69,13 +70,14 @@ def measure(work: Work) -> Outcome:
     database = _database(work.inputs.get("database"), scratch / "advisories", work["advisories"])
     content, written = trivy_db.write(database, builds=inventory.builds())
     trivy_caches(scratch / "trivy", content)
-    images = dict(_images(database, written, scratch / "images", work["packages"]))
+    images = dict(islice(_images(database, written, scratch / "images", work["packages"]), 0, None, work["every"]))
     images |= _real_images(work.inputs.get("images"), scratch / "real")
     ours = _ours(database, images, scratch)
     outcome = Outcome()
     total = Counter[str]()
     explained = Counter[str]()
     details = []
+    counts = ["image\tagreed\texplained\tunexplained"]
     for label, layout in images.items():
         compared = compare(_without(ours.get(label, {}), written), _trivys(trivy, layout, scratch))
         kinds = Counter[str]()
@@ -89,7 +91,9 @@ def measure(work: Work) -> Outcome:
                 explained[why] += 1
         total += Counter({"agreed": compared.agreed, **kinds})
         outcome.notes.append(f"{label}: {compared.agreed} agreed, {dict(kinds)}")
+        counts.append(f"{label}\t{compared.agreed}\t{kinds['explained']}\t{kinds.total() - kinds['explained']}")
     (scratch / "differences.tsv").write_text("\n".join(details) + "\n")
+    (scratch / "images.tsv").write_text("\n".join(counts) + "\n")
     outcome.notes += [f"explained: {why} ({count})" for why, count in explained.most_common()]
     outcome.notes += [f"not to be said in Trivy's form: {why} ({count})" for why, count in written.reasons.items()]
     unexplained = total["ours only"] + total["theirs only"] + total["fix"] + total["severity"] + total["state"]
@@ -139,6 +143,10 @@ def reason(
     if kind == "ours only":
         if base == "npm" and "-" in version:
             return "prereleases of npm"
+        if base in ("AlmaLinux", "Rocky Linux") and ours == "":
+            release = namespace.partition(":")[2]
+            if (f"Red Hat:{release}", problem) in written.open_at_red_hat:
+                return "unfixed in RHEL, in AlmaLinux and Rocky images"
         if base in ("AlmaLinux", "Red Hat") and ".module" in version:
             return "a module's build without a label"
         if base == "Packagist" and "-p" in version + ours:
@@ -194,8 +202,8 @@ def _ours(database: Database, images: Mapping[str, Path], scratch: Path) -> dict
     root = database.path.parent.parent
     program = f"import os; os.environ['SCANGRID_DB'] = {str(root)!r}; from grid.cli import main; main()"
     references = [f"oci:{layout}" for layout in images.values()]
-    command = [sys.executable, "-c", program, "scan", *references, "--lake", str(lake), "--quiet", "--scanners", "vuln",
-               "--format", "json", "--output", os.devnull]  # fmt: skip
+    command = [sys.executable, "-c", program, "scan", *references, "--lake", str(lake), "--quiet", "--lockfiles",
+               "--scanners", "vuln", "--format", "json", "--output", os.devnull]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=3000)
     if done.returncode:
         raise RuntimeError(f"scangrid ended with {done.returncode}: {last_line(done.stderr)}")
@@ -224,7 +232,9 @@ def _without(said: Mapping[Place, Said], written: trivy_db.Written) -> dict[Plac
 
 def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
     report = scratch / "report.json"
-    command = [str(trivy), "image", "--input", str(layout), "--cache-dir", str(scratch / "trivy"), "--skip-db-update",
+    folder = layout / FOLDER
+    what = ["fs", str(folder)] if folder.is_dir() else ["image", "--input", str(layout)]
+    command = [str(trivy), *what, "--cache-dir", str(scratch / "trivy"), "--skip-db-update",
                "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
                "--output", str(report)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=900)
@@ -244,7 +254,7 @@ def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
 
 _TYPES = {
     "python-pkg": "PyPI", "node-pkg": "npm", "gemspec": "RubyGems", "composer-vendor": "Packagist", "jar": "Maven",
-    "gobinary": "Go", "rustbinary": "crates.io", "dotnet-core": "NuGet",
+    "gobinary": "Go", "rustbinary": "crates.io", "dotnet-core": "NuGet", "bitnami": "Bitnami",
 }  # fmt: skip
 """What Trivy calls the records of a language."""
 
@@ -260,9 +270,11 @@ def _database(given: Path | None, folder: Path, count: int) -> Database:
 
 
 NAMESPACES = (
-    "Alpine:v3.20", "Wolfi", "Chainguard", "Debian:12", "Ubuntu:22.04:LTS", "AlmaLinux:9", "Rocky Linux:9",
-    "Oracle Linux:9", "Amazon Linux:2023", "SUSE:Linux Enterprise Server 15 SP5", "openSUSE:Leap 15.5", "Photon OS:5.0",
-    "Azure Linux:3", "Azure Linux:2", "Red Hat:7", "Red Hat:8", "Red Hat:9", "Red Hat:10", *trivy_db.LANGUAGES,
+    "Alpine:v3.20", "Alpine:edge", "Wolfi", "Chainguard", "Debian:12", "Ubuntu:22.04:LTS", "AlmaLinux:9",
+    "Rocky Linux:9", "Oracle Linux:9", "Amazon Linux:1", "Amazon Linux:2", "Amazon Linux:2022", "Amazon Linux:2023",
+    "SUSE:Linux Enterprise Server 12 SP5", "SUSE:Linux Enterprise Server 15 SP5", "SUSE:Linux Enterprise Micro 5.5",
+    "SUSE:Linux Micro 6.0", "openSUSE:Leap 15.5", "openSUSE:Tumbleweed", "Photon OS:5.0", "Azure Linux:3",
+    "Azure Linux:2", "Azure Linux:1", "Red Hat:7", "Red Hat:8", "Red Hat:9", "Red Hat:10", *trivy_db.LANGUAGES,
 )  # fmt: skip
 
 
@@ -389,7 +401,8 @@ _VERSIONS: dict[str, Callable[[random.Random], str]] = {
     "Alpine": _apk, "Wolfi": _apk, "Chainguard": _apk, "Debian": _deb, "Ubuntu": _deb, "AlmaLinux": _rpm,
     "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm,
     "Photon OS": _photon, "Azure Linux": _rpm, "Red Hat": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
-    "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver,
+    "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver, "Pub": _semver,
+    "Hex": _semver, "SwiftURL": _semver, "ConanCenter": _semver, "Bitnami": _semver,
 }  # fmt: skip
 
 
@@ -398,19 +411,33 @@ def _images(database: Database, written: trivy_db.Written, folder: Path, most: i
         packages = list(_drawn(database, namespace, most, 4 if place.language else 1))
         if not packages:
             continue
-        files = inventory.language(namespace, packages) if place.language else inventory.system(namespace, packages)
-        for label, more in _kinds(namespace, packages).items():
-            yield label, inventory.image(folder / hashlib.sha256(label.encode()).hexdigest()[:12], files | more)
+        for label, files in _kinds(namespace, place, packages).items():
+            target = folder / hashlib.sha256(label.encode()).hexdigest()[:12]
+            if place.language and label != namespace:  # lock files, which Trivy looks for in folders only
+                for path, content in files.items():
+                    (target / FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
+                    (target / FOLDER / path).write_bytes(content)
+            yield label, inventory.image(target, files)
 
 
-def _kinds(namespace: str, packages: list[Installed]) -> dict[str, dict[str, bytes]]:
-    """The images of a namespace, and what they have besides: Red Hat's say where their packages come from."""
+FOLDER = "folder"
+"""Beside the layout of an image of lock files: the same files."""
+
+
+def _kinds(namespace: str, place: trivy_db.Bucket, packages: list[Installed]) -> dict[str, dict[str, bytes]]:
+    """The images of a namespace: Red Hat's say where their packages come from, others have lock files."""
+    if place.language:
+        written = {f"{namespace} ({file})": lockfiles.written(namespace, file, packages)
+                   for file in lockfiles.FILES.get(namespace, ())}  # fmt: skip
+        installed = {namespace: inventory.language(namespace, packages)} if namespace in inventory.INSTALLED else {}
+        return installed | written
+    files = inventory.system(namespace, packages)
     base, _, release = namespace.partition(":")
     if base != "Red Hat" or release not in inventory.REPOSITORIES:
-        return {namespace: {}}
-    kinds = {f"{namespace} ({kind})": files for kind, files in inventory.red_hat(release).items()}
+        return {namespace: files}
+    kinds = {f"{namespace} ({kind})": files | more for kind, more in inventory.red_hat(release).items()}
     if release in ("6", "7", "8"):
-        kinds[f"{namespace} (CentOS)"] = {"etc/redhat-release": b""} | inventory.system(f"CentOS:{release}", packages)
+        kinds[f"{namespace} (CentOS)"] = inventory.system(f"CentOS:{release}", packages)
     return kinds
 
 

@@ -34,6 +34,7 @@ _REBUILDS = frozenset({"scientific"})
 _RELEASE = re.compile(r"([0-9]{1,4})(?:\.[0-9.]*)?")
 _PHOTON = re.compile(r"[0-9]{1,2}\.[0-9]")
 _SERVICE_PACK = re.compile(r"(1[0-9])(?:\.([0-9]))?")
+_MICRO = re.compile(r"[5-9]\.[0-9]")
 _LEAP = re.compile(r"[0-9]{2}\.[0-9]{1,2}")
 _EULER = re.compile(r"([0-9]{2}\.[0-9]{2})(?:.*?\((LTS(?:[ -]SP[0-9]+)?)\))?")
 
@@ -60,6 +61,9 @@ def namespace(distro: Distro) -> str | None:
         return f"Photon OS:{distro.version_id}" if _PHOTON.fullmatch(distro.version_id) else None
     if name in ("sles", "sles_sap", "sled", "sle_hpc"):
         return _enterprise(distro.version_id)
+    if name in ("sle-micro", "sl-micro", "sle-micro-rancher"):  # the name has changed with 6.0
+        release = _MICRO.fullmatch(distro.version_id)
+        return f"SUSE:Linux {'Enterprise ' if distro.version_id < '6' else ''}Micro {release[0]}" if release else None
     if name == "opensuse-tumbleweed":
         return "openSUSE:Tumbleweed"
     if name in ("opensuse-leap", "opensuse"):

@@ -26,7 +26,8 @@ _UBUNTU = {
 }  # fmt: skip
 _RELEASES = {**{name: str(number) for name, number in CODENAMES.items()}, **_UBUNTU}
 _VENDORS = {
-    "redhat": {"rhel", "redhat", "centos"}, "suse": {"sles", "sled", "suse", "opensuse-leap", "opensuse-tumbleweed"},
+    "redhat": {"rhel", "redhat", "centos"},
+    "suse": {"sles", "sled", "sle-micro", "sl-micro", "suse", "opensuse-leap", "opensuse-tumbleweed"},
     "opensuse": {"opensuse-leap", "opensuse-tumbleweed"}, "amazon": {"amzn"}, "oracle": {"ol"},
     "mariner": {"mariner", "azurelinux"}, "azurelinux": {"azurelinux", "mariner"}, "rockylinux": {"rocky"},
     "alma": {"almalinux"}, "oraclelinux": {"ol"}, "photonos": {"photon"}, "archlinux": {"arch"},

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import bolt, inventory, trivy_db
+from bench import bolt, inventory, lockfiles, trivy_db
 from bench.inventory import Installed
 from bench.models.agreement import Said, compare, made
 from grid.ecosystems import BY_NAME, BY_OSV
@@ -145,12 +145,30 @@ def test_red_hats_advisories_are_written_by_product(tmp_path: Path) -> None:
     assert [names[n] for n in json.loads(tree["Red Hat CPE"]["nvr"]["ubi8-container-1-2-x86_64"])] == [base]
 
 
+PREFIXES = {"Maven": "org:", "Packagist": "x/", "SwiftURL": "github.com/x/"}
+
+
+def test_made_lock_files_are_what_our_own_readers_find() -> None:
+    assert lockfiles.FILES.keys() | inventory.INSTALLED == trivy_db.LANGUAGES.keys()
+    for osv, files in lockfiles.FILES.items():
+        named = [
+            Installed(PREFIXES.get(osv, "") + n, v) for n, v in (("p1", "1.0.0"), ("p2", "2.0.0"), ("p1", "1.2.0"))
+        ]
+        for file in files:
+            found = {
+                (p.name, p.version.removeprefix("v").removesuffix("+incompatible"))
+                for path, content in lockfiles.written(osv, file, named).items()
+                for p in BY_OSV[osv].declared(path, content, Limits())
+                if isinstance(p, Package)
+            }
+            assert {(p.name, p.version) for p in named} <= found, file
+
+
 def test_made_packages_are_what_our_own_readers_find() -> None:
     listed = [Installed("p1", "1.0.0"), Installed("p2", "2.0.0"), Installed("p1", "1.2.0")]
-    for osv in trivy_db.LANGUAGES:
-        prefix = {"Maven": "org:", "Packagist": "x/"}.get(osv, "")
-        named = [Installed(prefix + p.name, p.version) for p in listed]
-        ecosystem = BY_OSV[osv]
+    for osv in inventory.INSTALLED:
+        named = [Installed(PREFIXES.get(osv, "") + p.name, p.version) for p in listed]
+        ecosystem = BY_NAME["sbom"] if osv == "Bitnami" else BY_OSV[osv]
         found = {
             (p.name, p.version.removeprefix("v"))
             for path, content in inventory.language(osv, named).items()

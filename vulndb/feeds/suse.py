@@ -3,7 +3,8 @@
 Binary packages are listed by product. A system has several products (the server and its modules), and an image
 does not say which, so all products of one service pack are one namespace, named as OSV names the server:
 ``SUSE Linux Enterprise Module for Basesystem 15 SP1`` and ``… Server 15 SP1-LTSS`` are ``SUSE:Linux Enterprise
-Server 15 SP1``. Where they say different things of a package, it is affected if any says so.
+Server 15 SP1``. Where they say different things of a package, it is affected if any says so. SLE Micro (5) and SL Micro
+(6) are releases of their own.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ from vulndb.streams import text_of
 _BASE = "https://ftp.suse.com/pub/projects/security/oval"
 RELEASES = (
     "suse.linux.enterprise.server.12", "suse.linux.enterprise.server.15", "suse.linux.enterprise.server.16.0",
+    *(f"suse.linux.enterprise.micro.5.{minor}" for minor in range(6)),
+    *(f"suse.linux.micro.6.{minor}" for minor in range(3)),
     *(f"opensuse.leap.15.{minor}" for minor in range(7)), "opensuse.leap.16.0", "opensuse.tumbleweed",
 )  # fmt: skip
 _ENTERPRISE = re.compile(r"SUSE Linux Enterprise (?!Micro)(?:.* )?(1\d)(?:\.(\d)| SP(\d))?(?:-[\w-]+)?")
+_MICRO = re.compile(r"SUSE (Linux(?: Enterprise)? Micro)(?: for Rancher)? (\d\.\d)(?:-[\w-]+)?")
 _LEAP = re.compile(r"openSUSE Leap (\d+\.\d+)(?: NonFree)?")
 
 
@@ -77,6 +81,8 @@ def namespace(product: str) -> str | None:
         if match[2] and int(match[1]) >= 16:
             return f"SUSE:Linux Enterprise Server {match[1]}.{pack}"
         return f"SUSE:Linux Enterprise Server {match[1]}" + (f" SP{pack}" if pack and pack != "0" else "")
+    if match := _MICRO.fullmatch(product):
+        return f"SUSE:{match[1]} {match[2]}"
     if match := _LEAP.fullmatch(product):
         return f"openSUSE:Leap {match[1]}"
     return "openSUSE:Tumbleweed" if product == "openSUSE Tumbleweed" else None
