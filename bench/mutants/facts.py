@@ -26,6 +26,9 @@ def fault(fact: object) -> str | None:
         return f"no {empty[0]}"
     if row.get("path") == "":
         return "no path"
+    texts = "".join(value for value in row.values() if isinstance(value, str))
+    if len(texts) <= MAX_TEXT and texts.isascii() and texts.isprintable():  # nearly always
+        row = {name: value for name, value in row.items() if isinstance(value, list | tuple | dict) and value}
     return next((told for name, value in row.items() if (told := _unfit(name, value)) is not None), None)
 
 
