@@ -130,6 +130,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "npm",
         "rpm",
         "alpm",
+        "opkg",
         "maven",
         "gem",
         "golang",
