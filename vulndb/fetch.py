@@ -30,6 +30,8 @@ SILENCE = 60.0
 ATTEMPTS = 5
 LONGEST_WAIT = 60.0
 """Seconds; a Retry-After beyond it is clamped (servers have sent microseconds and days)."""
+_ENOUGH_DOWN = 3
+"""Hosts that cannot be reached, and none that can, after which the network counts as down."""
 _CHUNK = 1 << 18
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 
@@ -98,6 +100,9 @@ class HttpTransport:
         )
         self._sleep = sleep
         self._attempts = attempts
+        self._down: dict[str, str] = {}
+        """Host → why no connection to it came about, for all that is left to ask of it would fail as slowly."""
+        self._reached = False
 
     def __enter__(self) -> HttpTransport:
         return self
@@ -109,10 +114,14 @@ class HttpTransport:
         """Bring one file to ``target``, atomically and only if ``check`` accepts it.
 
         Raises Unchanged, Absent, FeedUnavailable (network, server) or FeedInvalid (size, checksum, content).
+        A host that could not be reached is not tried again.
         """
         if self._folder is not None:
             return self._copy(source, target, known, progress, check)
         address = f"{self._base}/{mirrored(source.url)}" if self._base else source.url
+        host = urlsplit(address).netloc
+        if (reason := self._hopeless(host)) is not None:
+            raise FeedUnavailable(f"{public(address)}: {reason}")
         if known is not None and known.origin != public(address):
             known = None
         retrying = tenacity.Retrying(
@@ -128,9 +137,17 @@ class HttpTransport:
             raise FeedUnavailable(f"{public(address)}: {error}", retry_after=error.after) from error
         except httpx.HTTPError as error:
             reason = type(error).__name__ if not str(error) else str(error)
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                self._down[host] = reason
             raise FeedUnavailable(f"{public(address)}: {reason}") from error
         except httpx.InvalidURL as error:
             raise UsageError(f"{public(address)!r} is not a URL") from error
+
+    def _hopeless(self, host: str) -> str | None:
+        """Why there is no use in asking a host: it could not be reached before, or none of several could."""
+        if host not in self._down and not self._reached and len(self._down) >= _ENOUGH_DOWN:
+            return f"not asked, for none of {len(self._down)} other hosts could be reached"
+        return self._down.get(host)
 
     # --- HTTP ------------------------------------------------------------------------------------
 
@@ -143,6 +160,7 @@ class HttpTransport:
         with self._client.stream("GET", address, headers=headers) as response:
             if urlsplit(address).scheme == "https" and response.url.scheme != "https":
                 raise FeedInvalid(f"{public(address)} redirects to a place without TLS")
+            self._reached = True
             status = response.status_code
             if status == 304 and known is not None:
                 raise Unchanged

@@ -112,6 +112,35 @@ def test_nobody_listening_is_unavailable(tmp_path: Path) -> None:
         transport.get(Source(URL), tmp_path / "f", None, lambda done, total: None, lambda path: None)
 
 
+def test_a_host_that_cannot_be_reached_is_not_waited_for_again(tmp_path: Path) -> None:
+    waits = Waits()
+    with HttpTransport(sleep=waits, attempts=3) as transport:
+        for name in ("a", "b", "c"):
+            with pytest.raises(FeedUnavailable, match=f"/{name}: "):
+                transport.get(
+                    Source(f"http://127.0.0.1:9/{name}"), tmp_path / name, None, lambda *_: None, lambda _: None
+                )
+    assert len(waits) == 2  # those of the first
+
+
+def test_without_a_network_not_every_host_is_waited_for(feed_server: Any, tmp_path: Path) -> None:
+    def ask(transport: HttpTransport, *hosts: str) -> None:
+        for host in hosts:
+            with pytest.raises(FeedUnavailable):
+                transport.get(Source(f"http://{host}/f"), tmp_path / "f", None, lambda *_: None, lambda _: None)
+
+    waits = Waits()
+    with HttpTransport(sleep=waits, attempts=2) as transport:
+        ask(transport, *(f"127.0.0.{n}:9" for n in range(1, 9)))
+    assert len(waits) == 3
+    feed_server.files["f"] = b"{}"
+    waits.clear()
+    with HttpTransport(sleep=waits, attempts=2) as transport:  # one that answers shows that there is a network
+        transport.get(Source(f"{feed_server.url}/f"), tmp_path / "f", None, lambda *_: None, lambda _: None)
+        ask(transport, *(f"127.0.0.{n}:9" for n in range(1, 9)))
+    assert len(waits) == 8
+
+
 def test_what_is_not_there_is_absent(feed_server: Any, tmp_path: Path) -> None:
     with pytest.raises(Absent):
         get(feed_server, tmp_path / "f")
