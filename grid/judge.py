@@ -295,9 +295,6 @@ WHERE (p.found_as IS DISTINCT FROM 'declared' OR (SELECT bool_or(lockfiles) FROM
     AND (p.found_as IS DISTINCT FROM 'sbom' OR l.ecosystem IS NOT NULL)
 """
 
-_READS = ("packages", "chains", "images", "image_chains", "sweeps")
-"""The views that matching asks."""
-
 _PLACES_OF_STACK = f"""
 CREATE TEMP TABLE places AS
 WITH tops AS (SELECT arg_max(chain_id, ordinal) AS chain_id, digest FROM stack GROUP BY digest)
@@ -440,7 +437,7 @@ def _match(
         )
     match_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"
     languages = pa.table({"ecosystem": list(_LANGUAGES), "namespace": pa.array(_LANGUAGES.values(), pa.string())})
-    with connect(lake, *_READS) as con:
+    with connect(lake) as con:
         if stack is None:
             con.execute(_PLACES_OF_SWEEP, [sweep_id])
         else:

@@ -26,10 +26,6 @@ from grid.store import Lake
 from grid.warehouse import IMAGE_ID, KEY, connect
 
 _SYSTEMS = sorted({osv for e in ecosystems.ALL if e.system for osv in e.osv})
-_VIEWS = (
-    "matches", "sweeps", "images", "image_chains", "chains", "history", "matched_packages", "package_events",
-    "image_events", "parts._image_spans", "parts._finding_spans", "parts._sweep_chain_packages",
-)  # fmt: skip
 _TABLES = (MATCHED_PACKAGES, PACKAGE_EVENTS, IMAGE_EVENTS, FINDING_EVENTS)
 
 
@@ -43,7 +39,7 @@ def remember(lake: Lake, match_id: str, evaluated: pa.Table, found: pa.Table) ->
     match that an interrupted sweep has left behind is not remembered; the next one tells its changes.
     """
     rows: dict[str, int] = {}
-    with connect(lake, *_VIEWS) as con:
+    with connect(lake) as con:
         con.execute("SET VARIABLE run_match = $1", [match_id])
         told = con.sql(_RUN).to_arrow_table().to_pylist()
         if not told:

@@ -10,9 +10,7 @@ A compiled database is kept in the user's cache folder, from which it loads in m
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Sequence
@@ -22,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from grid import cache
 from grid.errors import DetectorUnavailable, RuleInvalid
 
 try:
@@ -37,13 +35,13 @@ except ImportError as _error:  # no wheel for this platform
 Ints = NDArray[np.int64]
 
 _ID_BITS = 12
-_MAGIC = b"scangrid hyperscan 1\n"
+_MAGIC = b"scangrid hyperscan 2\n"
 
 
 class Patterns:
     """Patterns compiled together; safe to share between threads, not to pickle."""
 
-    def __init__(self, kind: str, patterns: Sequence[tuple[str, str]], cache: Path | None = None) -> None:
+    def __init__(self, kind: str, patterns: Sequence[tuple[str, str]], folder: Path | None = None) -> None:
         """``patterns`` are (name for errors, expression of Hyperscan's kind); ``kind`` names the cached file.
 
         Raises RuleInvalid with the name of the pattern that does not compile.
@@ -52,12 +50,12 @@ class Patterns:
             raise RuleInvalid(f"{len(patterns)} rules are more than the {1 << _ID_BITS} that fit one database")
         self._patterns = tuple(patterns)
         self._local = threading.local()
-        file = (cache or user_cache_path("scangrid")) / f"{kind}-{self._key()}.hsdb"
+        file = (folder or cache.folder()) / f"{kind}-{self._key()}.hsdb"
         database = _load(file)
         self.from_cache = database is not None
         if database is None:
             database = self._compile()
-            _store(file, hyperscan.dumpb(database))
+            cache.store(file, hyperscan.dumpb(database))
         self._database = database
 
     def scan(self, data: memoryview, at_most: int = 0) -> tuple[Ints, Ints]:
@@ -127,26 +125,8 @@ def _cpu() -> str:
 
 def _load(file: Path) -> hyperscan.Database | None:
     """A database from the cache; None if there is none, or not a whole one of this platform."""
+    payload = cache.load(file)
     try:
-        content = file.read_bytes()
-        head = len(_MAGIC) + 32
-        payload = content[head:]
-        if not content.startswith(_MAGIC) or hashlib.sha256(payload).digest() != content[len(_MAGIC) : head]:
-            return None
-        return hyperscan.loadb(payload, hyperscan.HS_MODE_BLOCK)
-    except (OSError, hyperscan.HyperscanError):
+        return None if payload is None else hyperscan.loadb(payload, hyperscan.HS_MODE_BLOCK)
+    except hyperscan.HyperscanError:
         return None
-
-
-def _store(file: Path, payload: bytes) -> None:
-    """Keep a database for the next process; a cache that cannot be written is no error."""
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise

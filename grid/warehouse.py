@@ -4,7 +4,7 @@
   ``{images}``, ``{sweeps}``, ``{_name}``   the images of the latest sweep or of any, and views that build on them: such
                   a file makes two views, under its own name for the latest sweep, and as ``sweep_…`` for any
   ``{sweep}``     the column ``sweep_id`` in the second
-  ``{raw.name}``  every row of a table, whether it counts or not
+  ``{raw.name}``  every row of a table, whether it counts or not: a view in the schema ``raw``
   ``{key:name}``  a digest as a short join key
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{chain:chain,profile}``  the short key of a chain under a profile of suppression (``_profiles.sql``)
@@ -25,7 +25,7 @@ import graphlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -33,13 +33,15 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from grid import cache as kept
 from grid.counting import NEWEST, RUNS
 from grid.ecosystems import ALL
 from grid.errors import LakeInvalid, QueryInvalid
 from grid.match import CHANNEL, REPOSITORIES
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
-from grid.store import TABLES, VIEWS, VIEWS_MARK, Lake
+from grid.store import SCHEMA, TABLES, VIEWS, VIEWS_MARK, Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,12 @@ class View:
     """Whether a ``sweep_…`` variant is made of it too: it, or a part that it is built on, is of certain sweeps."""
 
 
-def connect(lake: Lake, *views: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with every view of the lake, or at least these. Close it; one connection per thread.
-
-    Views that are published already are not bound again: that takes longer than most questions. Where they are not,
-    ``views`` may say which are wanted: only these are made, and what they are made of.
-    """
-    statements = _statements(lake)
-    if lake.published_views() != _mark(statements):
-        con = memory(_config(lake))
-        needed = _closure(statements, views) if views else statements.keys()
-        _create(con, {name: sql for name, sql in statements.items() if name in needed})
-        return con
+def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with every view of the lake. Close it; one connection per thread."""
+    file = lake.get(VIEWS) if lake.published_views() == _mark(lake) else _placed(lake)
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:  # a copy, for the lake's file may be replaced
         copy = Path(folder, VIEWS)
-        copy.write_bytes(lake.get(VIEWS))
+        copy.write_bytes(file)
         return _settled(duckdb.connect(str(copy), read_only=True, config=_config(lake)))
 
 
@@ -92,23 +85,71 @@ def publish(lake: Lake) -> None:
 
     The lake's place is written into it, so publish again after moving the lake (every command does).
     """
-    statements = _statements(lake)
-    mark = _mark(statements)
-    if lake.published_views() == mark:
-        return
-    with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
-        path = Path(folder, VIEWS)
-        con = duckdb.connect(str(path), config=_config(lake))
-        try:
-            _create(con, statements)
-        finally:
-            con.close()
-        lake.put(VIEWS, path.read_bytes())
+    mark = _mark(lake)
+    if lake.published_views() != mark:
+        lake.put(VIEWS, _placed(lake))
         lake.put(VIEWS_MARK, mark.encode())
 
 
-def _mark(statements: dict[str, str]) -> str:
-    return hashlib.sha256(f"{duckdb.__version__}\n{sorted(statements.items())!r}".encode()).hexdigest()
+def _mark(lake: Lake) -> str:
+    return hashlib.sha256(f"{_key()}\n{lake.location}\n{sorted(lake.widened())}".encode()).hexdigest()
+
+
+def _placed(lake: Lake) -> bytes:
+    """The views as a DuckDB file, with the lake's place in it."""
+    place = glob.escape(lake.location) if lake.local else lake.location
+    with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
+        path = Path(folder, VIEWS)
+        path.write_bytes(_template())
+        with duckdb.connect(str(path), config={"threads": 1}) as con:
+            con.execute(_macros(place, sorted(lake.widened())))
+        return path.read_bytes()
+
+
+def _macros(place: str, widened: Sequence[str]) -> str:
+    """The only two things about the views that differ from lake to lake."""
+    return f"""
+        CREATE OR REPLACE MACRO raw.lake() AS {_quoted(place)};
+        CREATE OR REPLACE MACRO raw.widened(name) AS name IN ({", ".join(map(_quoted, ("", *widened)))})"""
+
+
+@cache
+def _key() -> str:
+    """Names the views of this program, for the version of DuckDB that is here."""
+    told = f"{duckdb.__version__}\n{sorted(_statements().items())!r}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+@cache
+def _template() -> bytes:
+    """The views as a DuckDB file, of a lake that is nowhere: to make it takes much longer than to give it a place."""
+    file = kept.folder() / f"views-{_key()[:24]}.duckdb"
+    template = kept.load(file)
+    if template is None:
+        template = _bound()
+        kept.store(file, template)
+    return template
+
+
+def _bound() -> bytes:
+    """Binding a view binds all those it is built on. So each is bound on empty tables of their columns instead.
+
+    DuckDB looks up by its name what a view is built on, and does not mind that it changed, if the columns are the same.
+    """
+    statements = _statements()
+    with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
+        empty, path = Path(folder, "lake"), Path(folder, VIEWS)
+        for table in LAKE_TABLES:
+            (empty / table.name).mkdir(parents=True)
+            pq.write_table(table.arrow.empty_table(), empty / table.name / SCHEMA)
+        with duckdb.connect(str(path), config={"threads": 1}) as con:
+            con.execute(f"CREATE SCHEMA parts; CREATE SCHEMA raw; {_macros(glob.escape(str(empty)), ())}; BEGIN")
+            for name, sql in statements.items():
+                con.execute(f"CREATE TABLE {name} AS ({sql}) WITH NO DATA")
+            for name, sql in reversed(statements.items()):
+                con.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS {sql}")
+            con.execute("COMMIT")
+        return path.read_bytes()
 
 
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -121,10 +162,10 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
             )
         return con.sql(statements[0].query).to_arrow_table()
     except duckdb.Error as error:
-        raise _translated(_placed(con, sql, error)) from error
+        raise _translated(_told_where(con, sql, error)) from error
 
 
-def _placed(con: duckdb.DuckDBPyConnection, sql: str, error: duckdb.Error) -> duckdb.Error:
+def _told_where(con: duckdb.DuckDBPyConnection, sql: str, error: duckdb.Error) -> duckdb.Error:
     """The same error with the line and the place in it, which ``sql()`` leaves out and ``execute()`` tells."""
     if isinstance(error, duckdb.BinderException):
         try:
@@ -153,44 +194,21 @@ def _config(lake: Lake) -> dict[str, str | bool | int | float | list[str]]:
     return {"autoinstall_known_extensions": network, "autoload_known_extensions": network}
 
 
-def _create(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> None:
-    con.execute("CREATE SCHEMA IF NOT EXISTS parts")
-    for name, sql in statements.items():
-        try:
-            con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
-        except duckdb.Error as error:
-            if ".parquet" in str(error):
-                raise _translated(error) from error
-            raise
-
-
-def _closure(statements: Mapping[str, str], wanted: Sequence[str]) -> set[str]:
-    """These views and all that they are built on."""
-    needed: set[str] = set()
-    waiting = list(wanted)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed and name in statements:
-            needed.add(name)
-            waiting += set(re.findall(r"[a-z_.]+", statements[name])) & statements.keys()
-    return needed
-
-
-def _statements(lake: Lake) -> dict[str, str]:
+@cache
+def _statements() -> dict[str, str]:
     """Every view's SQL by name, each after those it reads."""
-    widened = lake.widened()
-    raw = {table.name: _raw(lake, table, table.name in widened) for table in LAKE_TABLES}
-    result = {table.name: _base(table, raw) for table in LAKE_TABLES if table.name != "images"}
+    result = {f"raw.{table.name}": _raw(table) for table in LAKE_TABLES}
+    result |= {table.name: _base(table) for table in LAKE_TABLES if table.name != "images"}
     # by name: files of an older version may lack columns
     result["parts._recorded"] = f"{result.pop('packages')} UNION ALL BY NAME SELECT * FROM lockfiles"
     result["packages"] = _NAMED
-    result["images"] = _images(raw, "")
+    result["images"] = _images("")
     for view in views().values():
-        result[_named(view.name, True)] = _render(view, raw, latest=True)
+        result[_named(view.name, True)] = _render(view, latest=True)
         if view.name == "latest_sweep":
-            result["latest_images"] = _images(raw, "SEMI JOIN latest_sweep USING (sweep_id)")
+            result["latest_images"] = _images("SEMI JOIN latest_sweep USING (sweep_id)")
         if view.per_sweep:
-            result[_named(view.name, False)] = _render(view, raw, latest=False)
+            result[_named(view.name, False)] = _render(view, latest=False)
     return result
 
 
@@ -210,16 +228,9 @@ def _named(name: str, latest: bool) -> str:
     return name if latest else f"sweep_{name}"
 
 
-def _render(view: View, raw: dict[str, str], latest: bool) -> str:
+def _render(view: View, latest: bool) -> str:
     """Fill in the places of a view's SQL; ``{images}`` and the like become this sweep's or any sweep's."""
-    places = {f"raw.{name}": sql for name, sql in raw.items()}
-    places["system"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.system) + ")"
-    places["unmanaged"] = "(" + ", ".join(_quoted(ecosystem.name) for ecosystem in ALL if ecosystem.unmanaged) + ")"
-    system_osv = sorted({osv for ecosystem in ALL if ecosystem.system for osv in ecosystem.osv})
-    places["system_osv"] = "(" + ", ".join(map(_quoted, system_osv)) + ")"
-    places["channel"] = f"CASE WHEN {REPOSITORIES} IS NOT NULL THEN {CHANNEL.format(REPOSITORIES)} END"
-    places["managers"] = "(" + ", ".join(sorted({_quoted(m) for e in ALL for m, _, _ in e.upgrade if m})) + ")"
-    places["upgrades"] = _upgrades()
+    places = dict(_places())
     places["sweep"] = "" if latest else "i.sweep_id,"
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
     for name, other in views().items():
@@ -238,6 +249,23 @@ def _render(view: View, raw: dict[str, str], latest: bool) -> str:
         return {"key": KEY, "image": IMAGE_ID}[name].format(argument) if argument else places[name]
 
     return _PLACE.sub(fill, view.sql)
+
+
+@cache
+def _places() -> dict[str, str]:
+    """The places of a view's SQL that say the same everywhere."""
+    places = {f"raw.{table.name}": f"raw.{table.name}" for table in LAKE_TABLES}
+    places["system"] = _listed(e.name for e in ALL if e.system)
+    places["unmanaged"] = _listed(e.name for e in ALL if e.unmanaged)
+    places["system_osv"] = _listed({osv for e in ALL if e.system for osv in e.osv})
+    places["channel"] = f"CASE WHEN {REPOSITORIES} IS NOT NULL THEN {CHANNEL.format(REPOSITORIES)} END"
+    places["managers"] = _listed({m for e in ALL for m, _, _ in e.upgrade if m})
+    places["upgrades"] = _upgrades()
+    return places
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"({', '.join(map(_quoted, sorted(texts)))})"
 
 
 def _upgrades() -> str:
@@ -273,7 +301,7 @@ def views() -> dict[str, View]:
         of_sweeps |= more
     found = {name: replace(view, per_sweep=name in of_sweeps) for name, view in found.items()}
     reads = {
-        name: {other for other in found if other != name and re.search(rf"\b{other}\b", view.sql)}
+        name: (set(re.findall(r"\w+", view.sql)) & found.keys() - {name})
         | ({"latest_sweep"} if view.per_sweep else set())
         for name, view in sorted(found.items())
     }
@@ -305,29 +333,30 @@ def _parse(name: str, text: str) -> View:
 # --- base tables ---------------------------------------------------------------------------------
 
 
-def _raw(lake: Lake, table: Table, widened: bool = False) -> str:
+def _raw(table: Table) -> str:
     """Every row ever written. ``union_by_name`` opens all files before the first row, so only where it must be.
 
     The ``schema`` argument of ``read_parquet`` would do without, but then DuckDB knows no row counts and plans badly.
     """
-    place = glob.escape(f"{lake.location}/{table.name}") if lake.local else f"{lake.location}/{table.name}"
-    return f"read_parquet({_quoted(place + '/*.parquet')}{', union_by_name = true' if widened else ''})"
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    files = f"raw.lake() || '/{table.name}/*.parquet'"
+    return f"SELECT {columns} FROM read_parquet({files}, union_by_name = raw.widened('{table.name}'))"
 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _base(table: Table, raw: dict[str, str]) -> str:
+def _base(table: Table) -> str:
     """The rows of a table that count: the same rules as ``grid.counting``."""
-    source = raw[table.name]
+    source = f"raw.{table.name}"
     if table in FACT_TABLES:
         keys = "layer_digest, task_id" if table.detector else "layer_digest, detector, task_id"
         only = f"AND detector = {_quoted(table.detector)}" if table.detector else ""
         group = "layer_digest" if table.detector else "layer_digest, detector"
         return f"""
             SELECT * FROM {source} SEMI JOIN (
-              SELECT {group}, max_by(task_id, (scanned_at, task_id)) AS task_id FROM {raw["layer_scans"]}
+              SELECT {group}, max_by(task_id, (scanned_at, task_id)) AS task_id FROM raw.layer_scans
               WHERE status = 'ok' {only} GROUP BY {group}) USING ({keys})"""
     if table.name in RUNS:
         committing, shared = RUNS[table.name]
@@ -343,7 +372,7 @@ def _base(table: Table, raw: dict[str, str]) -> str:
     return f"SELECT * FROM {source} QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} {ordering}) = 1"
 
 
-def _images(raw: dict[str, str], where: str) -> str:
+def _images(where: str) -> str:
     """As ``grid.counting.current_images``; ``where`` comes first, so that one sweep does not cost the work of all."""
     columns = ", ".join(column.name for column in TABLES["images"].columns)
     name = "sweep_id, registry, repository, tag, CASE WHEN tag = '' THEN coalesce(ref_digest, digest, '') END"
@@ -351,5 +380,5 @@ def _images(raw: dict[str, str], where: str) -> str:
         SELECT {columns} FROM (
           SELECT *, first_value(ref_digest) OVER name AS newest_ref, row_number() OVER name AS place,
                  row_number() OVER (PARTITION BY {name}, ref_digest, digest ORDER BY scanned_at DESC) AS again
-          FROM {raw["images"]} {where} WINDOW name AS (PARTITION BY {name} ORDER BY scanned_at DESC))
+          FROM raw.images {where} WINDOW name AS (PARTITION BY {name} ORDER BY scanned_at DESC))
         WHERE ref_digest IS NOT DISTINCT FROM newest_ref AND again = 1 AND (digest IS NOT NULL OR place = 1)"""

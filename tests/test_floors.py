@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "model", "schema", "keys", "database", "paths", "patterns"),
+    ("errors", "events", "model", "schema", "keys", "database", "paths", "patterns", "cache"),
     ("estate", "ecosystems"),
     ("detectors",),
     ("layers",),
@@ -28,6 +28,7 @@ WITHIN = {
     # floor 0 is the vocabulary: its modules may build on each other in this order
     ("model", "errors"), ("schema", "errors"), ("keys", "errors"), ("keys", "model"), ("database", "errors"),
     ("database", "schema"), ("paths", "errors"), ("events", "model"), ("paths", "model"), ("patterns", "errors"),
+    ("patterns", "cache"),
     # one room in two files
     ("store", "counting"), ("warehouse", "store"), ("warehouse", "counting"), ("demo", "testing"),
 }  # fmt: skip

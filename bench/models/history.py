@@ -57,7 +57,7 @@ def nights(folder: str, images: int, layers: int, nights: int, moved: float, cha
     lake = Lake.open(folder, create=True)
     build(lake, Size(images=images, layers=layers))
     told: dict[str, Any] = {"nights": [], "wanted": {"moved": 0, "changed": 0}}
-    with connect(lake, "findings", "images", "image_chains", "packages") as con:
+    with connect(lake) as con:
         con.execute("CREATE TABLE found AS SELECT * FROM findings")
         con.execute("CREATE TABLE pictured AS SELECT i.*, t.chain_id FROM images i JOIN image_chains t USING (digest)")
         con.execute("CREATE TABLE held AS SELECT DISTINCT package_id, ecosystem FROM packages")

@@ -114,7 +114,7 @@ def _made(folder: Path, size: Size, ranges: int) -> tuple[Path, Path]:
 
 def _remember(lake: Lake) -> None:
     """What the sweep of these images did: a re-match finds them in the history."""
-    with connect(lake, "packages", "findings") as con:
+    with connect(lake) as con:
         evaluated = con.sql(
             "SELECT DISTINCT package_id, CASE ecosystem WHEN 'deb' THEN 'Debian:12' ELSE 'npm' END AS namespace "
             "FROM packages"

@@ -17,7 +17,6 @@ from grid.reports.results import SEVERITIES
 from grid.warehouse import connect
 
 FORMATS = ("table", "json", "csv", "parquet")
-VIEWS = ("sweeps", "latest_sweep", "match_runs", "images", "sweep_vulnerabilities", "match_vulnerabilities")
 
 
 def add(app: typer.Typer) -> None:
@@ -50,7 +49,7 @@ def diff(
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     statuses, severities = _chosen(status, changes.STATUSES, "status"), _chosen(severity, SEVERITIES, "severity")
-    with connect(open_lake(lake, create=False), *VIEWS) as con:
+    with connect(open_lake(lake, create=False)) as con:
         a, b = (_side(con, text) for text in (before, after))
         found = changes.compare(con, a, b)
     shown = changes.select(found, statuses, severities)

@@ -106,7 +106,7 @@ def scan(
         done = sweep(estate, store, LocalExecutor(), database=database, emit=emit, kind="scan", targets=targets)
     publish(store)
     unmatched = "packages" in estate.detectors and database is None
-    with connect(store, *results.READS) as con:
+    with connect(store) as con:
         images = results.images(con, done.sweep_id, wanted)
     if format == "json":
         text = results.to_json(images, done, matched=not unmatched)

@@ -20,7 +20,7 @@ VIEWS = ("image_packages", "vulnerabilities", "image_secrets", "image_notes", "i
 def rows(lake: Lake, name: str, ignore: Iterable[str] = ()) -> list[tuple[Any, ...]]:
     """A view of the latest sweep, sorted; lists as tuples."""
     drop = {*RUN_COLUMNS, *ignore}
-    with connect(lake, name) as con:
+    with connect(lake) as con:
         table = con.sql(f"SELECT * FROM {name}").to_arrow_table()
     kept = [n for n in table.column_names if n not in drop]
     found = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def swept(folder: Path, database: Database) -> Lake:
 
 
 def ask(lake: Lake, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with connect(lake, *re.findall("[a-z_]+", query)) as con:
+    with connect(lake) as con:
         return con.execute(query, parameters).fetchall()
 
 

@@ -111,7 +111,7 @@ def test_any_history_of_an_estate_reads_like_one_that_was_written_down_finding_b
             held = {tag: history.packages(chain) if chain else None for tag, chain in images.items()}
             model.run(number, held, {p: set(v) for p, v in database.items()}, kind)
             told[sweep] = model.rows(tag for tag, chain in images.items() if chain)
-        with connect(history.lake, "sweep_vulnerabilities", "finding_history") as con:
+        with connect(history.lake) as con:
             for sweep, wanted in told.items():  # also as of sweeps long past
                 assert con.execute(ROWS, [sweep]).fetchall() == wanted, sweep
             assert sorted(con.execute(HISTORY).fetchall(), key=repr) == model.history(7)

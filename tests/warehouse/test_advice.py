@@ -71,7 +71,7 @@ class Image:
         for table, listed in rows.items():
             if listed:
                 self.lake.write(table, "f", pa.Table.from_pylist(listed, schema=TABLES[table].arrow))
-        with connect(self.lake, "advice") as con:
+        with connect(self.lake) as con:
             found: list[dict[str, Any]] = con.sql("FROM advice ORDER BY package, version").to_arrow_table().to_pylist()
         return found
 
