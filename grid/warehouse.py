@@ -43,6 +43,9 @@ from grid.match import CHANNEL, REPOSITORIES
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
 from grid.store import SCHEMA, TABLES, VIEWS, VIEWS_MARK, Lake
 
+Settings = dict[str, str | bool | int | float | list[str]]
+"""Of a DuckDB connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -64,12 +67,12 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:  # a copy, for the lake's file may be replaced
         copy = Path(folder, VIEWS)
         copy.write_bytes(file)
-        return _settled(duckdb.connect(str(copy), read_only=True, config=_config(lake)))
+        return _settled(duckdb.connect(str(copy), read_only=True, config=config(lake)))
 
 
-def memory(config: dict[str, str | bool | int | float | list[str]] | None = None) -> duckdb.DuckDBPyConnection:
+def memory(settings: Settings | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection of our own, without any lake. Close it; one connection per thread."""
-    return _settled(duckdb.connect(config=config or {}))
+    return _settled(duckdb.connect(config=settings or {}))
 
 
 def _settled(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -97,17 +100,20 @@ def _mark(lake: Lake) -> str:
 
 def _placed(lake: Lake) -> bytes:
     """The views as a DuckDB file, with the lake's place in it."""
-    place = glob.escape(lake.location) if lake.local else lake.location
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
         path = Path(folder, VIEWS)
         path.write_bytes(_template())
         with duckdb.connect(str(path), config={"threads": 1}) as con:
-            con.execute(_macros(place, sorted(lake.widened())))
+            con.execute(macros(lake))
         return path.read_bytes()
 
 
+def macros(lake: Lake) -> str:
+    """The only two things about the views that differ from lake to lake: SQL that makes them."""
+    return _macros(glob.escape(lake.location) if lake.local else lake.location, sorted(lake.widened()))
+
+
 def _macros(place: str, widened: Sequence[str]) -> str:
-    """The only two things about the views that differ from lake to lake."""
     return f"""
         CREATE OR REPLACE MACRO raw.lake() AS {_quoted(place)};
         CREATE OR REPLACE MACRO raw.widened(name) AS name IN ({", ".join(map(_quoted, ("", *widened)))})"""
@@ -116,7 +122,7 @@ def _macros(place: str, widened: Sequence[str]) -> str:
 @cache
 def _key() -> str:
     """Names the views of this program, for the version of DuckDB that is here."""
-    told = f"{duckdb.__version__}\n{sorted(_statements().items())!r}"
+    told = f"{duckdb.__version__}\n{sorted(statements().items())!r}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -136,7 +142,7 @@ def _bound() -> bytes:
 
     DuckDB looks up by its name what a view is built on, and does not mind that it changed, if the columns are the same.
     """
-    statements = _statements()
+    made = statements()
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
         empty, path = Path(folder, "lake"), Path(folder, VIEWS)
         for table in LAKE_TABLES:
@@ -144,9 +150,9 @@ def _bound() -> bytes:
             pq.write_table(table.arrow.empty_table(), empty / table.name / SCHEMA)
         with duckdb.connect(str(path), config={"threads": 1}) as con:
             con.execute(f"CREATE SCHEMA parts; CREATE SCHEMA raw; {_macros(glob.escape(str(empty)), ())}; BEGIN")
-            for name, sql in statements.items():
+            for name, sql in made.items():
                 con.execute(f"CREATE TABLE {name} AS ({sql}) WITH NO DATA")
-            for name, sql in reversed(statements.items()):
+            for name, sql in reversed(made.items()):
                 con.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS {sql}")
             con.execute("COMMIT")
         return path.read_bytes()
@@ -162,7 +168,7 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
             )
         return con.sql(statements[0].query).to_arrow_table()
     except duckdb.Error as error:
-        raise _translated(_told_where(con, sql, error)) from error
+        raise translated(_told_where(con, sql, error)) from error
 
 
 def _told_where(con: duckdb.DuckDBPyConnection, sql: str, error: duckdb.Error) -> duckdb.Error:
@@ -181,21 +187,22 @@ _EXPLAINED = re.compile(r"(LINE 1: )EXPLAIN (.*\n) {8}(?= *\^)")
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.PRAGMA}
 
 
-def _translated(error: duckdb.Error) -> QueryInvalid | LakeInvalid:
+def translated(error: duckdb.Error) -> QueryInvalid | LakeInvalid:
+    """DuckDB's error as ours: a file of the lake that is damaged, or a query that makes no sense."""
     text = str(error).strip()
     if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in text:
         return LakeInvalid(text, remedy="remove the file named: the next sweep scans again what it held")
     return QueryInvalid(re.sub(r"^(\w+ )+Error: ", "", text))
 
 
-def _config(lake: Lake) -> dict[str, str | bool | int | float | list[str]]:
+def config(lake: Lake) -> Settings:
     """Local lakes never make DuckDB load anything from the network; object stores need its httpfs."""
     network = not lake.local
     return {"autoinstall_known_extensions": network, "autoload_known_extensions": network}
 
 
 @cache
-def _statements() -> dict[str, str]:
+def statements() -> dict[str, str]:
     """Every view's SQL by name, each after those it reads."""
     result = {f"raw.{table.name}": _raw(table) for table in LAKE_TABLES}
     result |= {table.name: _base(table) for table in LAKE_TABLES if table.name != "images"}

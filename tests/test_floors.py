@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detectors",),
     ("layers",),
     ("images", "match", "findings", "support", "suppression"),
-    ("registries", "store", "counting", "warehouse"),
+    ("registries", "store", "counting", "warehouse", "snapshot"),
     ("plan", "limiter"),
     ("driver", "survey", "judge", "life"),
     ("sweep", "reports", "testing", "demo", "reference"),
@@ -30,7 +30,8 @@ WITHIN = {
     ("database", "schema"), ("paths", "errors"), ("events", "model"), ("paths", "model"), ("patterns", "errors"),
     ("patterns", "cache"),
     # one room in two files
-    ("store", "counting"), ("warehouse", "store"), ("warehouse", "counting"), ("demo", "testing"),
+    ("store", "counting"), ("warehouse", "store"), ("warehouse", "counting"),
+    ("snapshot", "warehouse"), ("snapshot", "store"), ("demo", "testing"),
 }  # fmt: skip
 
 BUDGET = {
@@ -43,6 +44,7 @@ BUDGET = {
         "grid.findings",
         "grid.suppression",
         "grid.warehouse",
+        "grid.snapshot",
         "grid.plan",
         "vulndb",
         "bench",

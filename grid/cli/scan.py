@@ -27,10 +27,11 @@ from grid.estate import Estate
 from grid.model import Reference
 from grid.registries import Access
 from grid.reports import results, terminal
+from grid.snapshot import snapshot
 from grid.suppression import DEFAULT_IGNOREFILES
 from grid.survey import Target, targets_of
 from grid.sweep import sweep
-from grid.warehouse import connect, publish
+from grid.warehouse import publish
 
 FORMATS = ("table", "json")
 SEVERITIES = ("critical", "high", "medium", "low", "negligible", "unknown")
@@ -106,7 +107,7 @@ def scan(
         done = sweep(estate, store, LocalExecutor(), database=database, emit=emit, kind="scan", targets=targets)
     publish(store)
     unmatched = "packages" in estate.detectors and database is None
-    with connect(store) as con:
+    with snapshot(store, done.sweep_id, results.READS) as con:
         images = results.images(con, done.sweep_id, wanted)
     if format == "json":
         text = results.to_json(images, done, matched=not unmatched)

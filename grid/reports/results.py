@@ -108,6 +108,12 @@ def image_name(row: Row) -> str:
 _LOCAL = ("oci", "oci-archive", "docker-archive")
 
 
+READS = (
+    "sweep_image_summary", "sweep_vulnerabilities", "sweep_advice", "sweep_image_secrets", "sweep_image_notes",
+)  # fmt: skip
+"""The views that ``images`` asks."""
+
+
 def images(con: Connection, sweep_id: str, selection: Selection) -> list[ImageResult]:
     """Every image of a sweep with its findings, in the order of its names."""
 

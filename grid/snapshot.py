@@ -1,0 +1,76 @@
+"""Views of one sweep as tables in memory: what they are built on is worked out once, and of the sweep's images only.
+
+A question to a view costs the planning of all the views below it, as often as they are named there, and opens the
+files of a table as often. For the few images of a scan that takes many times longer than their rows do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import duckdb
+
+from grid.schema import FACT_TABLES
+from grid.store import Lake
+from grid.warehouse import IMAGE_ID, config, macros, memory, statements, translated
+
+_OF_SWEEP = "WHERE sweep_id = getvariable('sweep')"
+_OF_IMAGE = f"WHERE image_id IN (SELECT {IMAGE_ID.format('i')} FROM raw.images i)"
+_PACKAGES = "SELECT package_id FROM raw.packages UNION ALL SELECT package_id FROM raw.jar_names"
+
+SCOPE: Mapping[str, str] = {
+    "sweeps": "",
+    "images": _OF_SWEEP,
+    **dict.fromkeys(("image_layers", "manifests", "config_checks"), "SEMI JOIN raw.images USING (digest)"),
+    "chains": "SEMI JOIN raw.image_layers USING (chain_id)",
+    **dict.fromkeys(("hidden", "origins"), "SEMI JOIN raw.chains USING (chain_id)"),
+    "layer_scans": "SEMI JOIN raw.image_layers USING (layer_digest)",
+    **{table.name: "SEMI JOIN raw.image_layers USING (layer_digest)" for table in FACT_TABLES},
+    "jar_names": "SEMI JOIN raw.packages USING (sha1)",
+    "matches": _OF_SWEEP,
+    **dict.fromkeys(("findings", "statements", "distro_support"), "SEMI JOIN raw.matches USING (match_id)"),
+    "history": "",
+    **dict.fromkeys(("image_events", "finding_events"), _OF_IMAGE),
+    **dict.fromkeys(("package_events", "matched_packages"), f"SEMI JOIN ({_PACKAGES}) USING (package_id)"),
+}
+"""Which rows of each table can concern the images of a sweep; those named are taken first.
+
+A scope never splits the rows of one key, of which only the newest counts (``grid.counting.commutes``).
+"""
+
+
+def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection that has these ``sweep_…`` views as tables, with the rows of one sweep. Close it.
+
+    Raises LakeInvalid if a file of the lake is damaged.
+    """
+    made = statements()
+    needed = _needed(made, views)
+    con = memory(config(lake))
+    try:
+        con.execute("SET VARIABLE sweep = $1", [sweep_id])
+        con.execute(f"CREATE SCHEMA raw; CREATE SCHEMA parts; {macros(lake)}; BEGIN")
+        for table, scope in SCOPE.items():
+            if f"raw.{table}" in needed:
+                con.execute(f"CREATE TABLE raw.{table} AS {made[f'raw.{table}']} {scope}")
+        for name, sql in made.items():
+            if name in needed and not name.startswith("raw."):
+                con.execute(f"CREATE TABLE {name} AS {sql}")
+        con.execute("COMMIT")
+    except duckdb.Error as error:
+        con.close()
+        raise translated(error) from error
+    return con
+
+
+def _needed(made: Mapping[str, str], views: Iterable[str]) -> set[str]:
+    """These views and all that they are built on."""
+    needed: set[str] = set()
+    waiting = list(views)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed and name in made:
+            needed.add(name)
+            waiting += re.findall(r"(?:FROM|JOIN)\s+([a-z_.]+)", made[name])
+    return needed

@@ -1,0 +1,86 @@
+"""A snapshot says of a sweep what the views say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from small_lake import fill, sweep, table
+
+from grid.counting import commutes
+from grid.errors import LakeInvalid
+from grid.reports.results import READS
+from grid.snapshot import SCOPE, snapshot
+from grid.store import TABLES, Lake
+from grid.warehouse import connect, views
+
+EVERY = (*READS, "sweep_image_packages", "sweep_image_malware", "sweep_misconfigurations")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake.open(tmp_path_factory.mktemp("snapshots") / "we[i]rd 'lake*", create=True)
+    fill(lake)
+    return lake
+
+
+def rows(con: duckdb.DuckDBPyConnection, view: str, sweep_id: str) -> Sequence[Any]:
+    return sorted(map(repr, con.execute(f"SELECT * FROM {view} WHERE sweep_id = ?", [sweep_id]).fetchall()))
+
+
+def test_a_snapshot_has_the_rows_of_the_views(lake: Lake) -> None:
+    seen = set()
+    with connect(lake) as con:
+        sweeps = [row[0] for row in con.execute("SELECT sweep_id FROM sweeps").fetchall()]
+        for sweep_id in sweeps:
+            with snapshot(lake, sweep_id, EVERY) as taken:
+                for view in EVERY:
+                    expected = rows(con, view, sweep_id)
+                    assert rows(taken, view, sweep_id) == expected, (sweep_id, view)
+                    assert taken.execute(f"SELECT count(*) FROM {view}").fetchall() == [(len(expected),)]
+                    if expected:
+                        seen.add((sweep_id, view))
+    assert len(sweeps) > 1 and len(seen) > len(sweeps)
+    assert {"sweep_vulnerabilities", "sweep_advice", "sweep_image_secrets"} <= {view for _, view in seen}
+
+
+def test_it_stays_as_it_was_when_the_lake_goes_on(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    fill(lake)
+    with snapshot(lake, "s2", ["sweep_image_summary"]) as taken:
+        before = rows(taken, "sweep_image_summary", "s2")
+        for path in Path(lake.location, "findings").glob("*.parquet"):
+            path.unlink()
+        assert rows(taken, "sweep_image_summary", "s2") == before != []
+
+
+def test_every_sweep_view_can_be_taken(lake: Lake) -> None:
+    names = [f"sweep_{view.name}" for view in views().values() if view.per_sweep and not view.name.startswith("_")]
+    with snapshot(lake, "s2", names) as taken:
+        for name in names:
+            assert taken.execute(f"SELECT count(*) FROM {name}").fetchone() is not None
+
+
+def test_a_sweep_without_images_has_no_rows(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    lake.write("sweeps", "s", table("sweeps", [sweep("a")]))
+    with snapshot(lake, "a", READS) as taken:
+        assert [rows(taken, view, "a") for view in READS] == [[]] * len(READS)
+
+
+def test_no_scope_splits_the_rows_of_which_the_newest_counts() -> None:
+    keys = {"images": "sweep_id", "matches": "sweep_id", "jar_names": "sha1", "chains": "chain_id"}
+    keys |= dict.fromkeys(("image_layers", "manifests", "config_checks"), "digest") | {"layer_scans": "layer_digest"}
+    for name, column in keys.items():
+        assert column in SCOPE[name] and commutes(TABLES[name], column), name
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    fill(lake)
+    Path(lake.location, "secrets/holiday.parquet").write_bytes(b"snow")
+    with pytest.raises(LakeInvalid, match=r"holiday\.parquet"):
+        snapshot(lake, "s2", READS)
