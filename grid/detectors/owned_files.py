@@ -21,8 +21,8 @@ from grid.schema import OWNED_FILES
 
 VERSION = 3
 
-MAX_FILES = 5_000_000
-"""Files that one list may name; only records of language packages are kept."""
+MAX_FILES = 1_000_000
+"""Files that one list may name, as many as a layer has entries; only records of language packages are kept."""
 
 _PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
 """Where OS packages put programs, and their shared libraries, which may be Rust's."""

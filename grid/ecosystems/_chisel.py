@@ -16,7 +16,7 @@ import zstandard
 from grid.model import Note
 
 MANIFEST = "var/lib/chisel/manifest.wall"
-MAX_BYTES = 64 << 20
+MAX_BYTES = 16 << 20
 """Inflated; real ones have some hundred kB."""
 _WINDOW = 32 << 20
 
