@@ -264,7 +264,7 @@ class Wire:
                 response.read()  # reach its end, or the connection cannot be used again
         except httpx.HTTPError as error:
             give_back()
-            raise _network_error(error, host) from None
+            raise _network_error(error, target.netloc.decode()) from None
         except BaseException:
             give_back()
             raise
