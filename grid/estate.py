@@ -75,7 +75,9 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(_patterns)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """What checks it is built when the first is checked: the estate of ``scangrid scan`` is put together unchecked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class RegistryRules(_Model):
@@ -139,7 +141,7 @@ class LimitRules(_Model):
     dense_entries: Annotated[int, Field(ge=1)] | None = None
 
     def limits(self) -> Limits:
-        given = {k: int(v) for k, v in self.model_dump(exclude_none=True).items()}
+        given = {name: int(value) for name, value in self if value is not None}
         if "max_entries" in given and "dense_entries" not in given:
             given["dense_entries"] = given["max_entries"]  # who raises or lowers one means the bound itself
         known = {f.name for f in fields(Limits)}
@@ -209,7 +211,7 @@ class Estate(_Model):
     detectors: tuple[Literal["packages", "secrets"], ...] = ("packages", "secrets")
     lockfiles: bool = False
     """Also list what lock files declare: nobody knows whether that is installed, so it is off for images."""
-    limits: LimitRules = LimitRules()
+    limits: LimitRules = LimitRules.model_construct()
     lake: str = ""
     database: str = ""
     vex: tuple[str, ...] = ()
@@ -235,7 +237,7 @@ class Estate(_Model):
 
     def rules_hash(self) -> str:
         """Names the estate: an unfinished sweep of the same rules is continued."""
-        text = json.dumps(self.model_dump(mode="json", exclude=_NOT_SCANNED), sort_keys=True)
+        text = json.dumps({k: v for k, v in self if k not in _NOT_SCANNED}, default=dict, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

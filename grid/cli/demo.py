@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.syntax import Syntax
 
 from grid.cli.options import open_lake, screen
-from grid.cli.progress import watching
-from grid.database import open_database
-from grid.demo import build_estate
-from grid.driver import RayExecutor
+from grid.cli.watch import watching
 from grid.errors import DatabaseMissing, UsageError
-from grid.estate import load_estate
-from grid.reports import tables, terminal
-from grid.sweep import sweep
-from grid.warehouse import connect, publish, query
 
 QUESTIONS = (
     (
@@ -59,6 +51,16 @@ def demo(
 
     No network, no registry, no database download. Example: `scangrid demo`
     """
+    from rich.syntax import Syntax
+
+    from grid.database import open_database
+    from grid.demo import build_estate
+    from grid.driver import RayExecutor
+    from grid.estate import load_estate
+    from grid.reports import tables, terminal
+    from grid.sweep import sweep
+    from grid.warehouse import connect, publish, query
+
     started = time.monotonic()
     console = screen()
     if folder.exists():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from grid.cli import EXIT_FINDINGS
 from grid.cli.explain import find_image
 from grid.cli.options import LakeOption, open_lake, screen
 from grid.errors import UsageError
-from grid.reports import changes, tables
-from grid.reports.results import SEVERITIES
-from grid.warehouse import connect
+
+if TYPE_CHECKING:
+    from grid.reports.changes import Side
 
 FORMATS = ("table", "json", "csv", "parquet")
 
@@ -46,6 +45,12 @@ def diff(
 
     Example: `scangrid diff previous latest --severity critical,high --exit-code`
     """
+    from rich.console import Console
+
+    from grid.reports import changes, tables
+    from grid.reports.results import SEVERITIES
+    from grid.warehouse import connect
+
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     statuses, severities = _chosen(status, changes.STATUSES, "status"), _chosen(severity, SEVERITIES, "severity")
@@ -72,5 +77,7 @@ def _chosen(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     return chosen
 
 
-def _side(con: Any, text: str) -> changes.Side:
+def _side(con: Any, text: str) -> Side:
+    from grid.reports import changes
+
     return changes.find_side(con, text) or changes.side_of_image(find_image(con, text))

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from grid.cli.options import LakeOption, find_database, open_lake
 from grid.errors import UsageError
-from grid.model import Reference
-from grid.reports import why
-from grid.warehouse import connect
 
 
 def add(app: typer.Typer) -> None:
@@ -28,6 +24,11 @@ def explain(
 
     Example: `scangrid explain shop/web:2.1 urllib3`
     """
+    from rich.console import Console
+
+    from grid.reports import why
+    from grid.warehouse import connect
+
     store = open_lake(lake, create=False)
     console = Console(highlight=False, soft_wrap=True)
     with connect(store) as con:
@@ -50,6 +51,8 @@ def explain(
 
 def find_image(con: Any, image: str) -> dict[str, Any]:
     """The newest row of ``images`` that the user can mean."""
+    from grid.model import Reference
+
     wanted = {image}
     try:
         reference = Reference.parse(image)

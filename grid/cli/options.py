@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from grid.database import Database, default_root, open_database
 from grid.errors import DatabaseMissing, UsageError
-from grid.model import Platform
-from grid.store import Lake
+
+if TYPE_CHECKING:  # a command imports what it needs once it runs: its help should not cost that
+    from rich.console import Console
+
+    from grid.database import Database
+    from grid.store import Lake
 
 DEFAULT_LAKE = "./scangrid-lake"
 
@@ -44,6 +45,8 @@ VexOption = Annotated[
 
 def open_lake(named: str | None, *, create: bool, fallback: str = "") -> Lake:
     """The lake that the option, the environment, the estate or the default names, in this order."""
+    from grid.store import Lake
+
     return Lake.open(named or fallback or DEFAULT_LAKE, create=create)
 
 
@@ -52,18 +55,26 @@ def find_database(named: str = "") -> Database | None:
 
     That it is old, or old in part, is said on standard error: results must not look fresher than they are.
     """
+    from grid.database import default_root, open_database
+
     try:
         database = open_database(Path(named).expanduser() if named else default_root())
     except DatabaseMissing:
         return None
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for concern in database.concerns():
-        console.print(f"[yellow]warning: {escape(concern)}[/]")
+    if concerns := database.concerns():
+        from rich.console import Console
+        from rich.markup import escape
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        for concern in concerns:
+            console.print(f"[yellow]warning: {escape(concern)}[/]")
     return database
 
 
 def platforms(text: str) -> tuple[str, ...]:
     """``all`` is an empty tuple, as in an estate."""
+    from grid.model import Platform
+
     return () if text == "all" else tuple(str(Platform.parse(part)) for part in text.split(","))
 
 
@@ -81,6 +92,8 @@ def scanners(text: str) -> tuple[str, ...]:
 
 def screen() -> Console:
     """Standard output; wide where it is a file or a pipe and nobody has said how wide."""
+    from rich.console import Console
+
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
     return Console(highlight=False, width=wide)
 

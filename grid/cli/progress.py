@@ -1,4 +1,4 @@
-"""Live progress of a sweep: images, layers, MB/s and the time left. Quiet when nobody watches."""
+"""Live progress of a sweep: images, layers, MB/s and the time left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from grid.cli.options import interactive
 from grid.events import Emit, Event, ImageListed, ImageResolved, LayerDone, Planned, Stage, Warned
 from grid.reports.terminal import size
 
@@ -93,24 +92,10 @@ class _Display:
             self._progress.update(self._task, **update)  # type: ignore[arg-type]
 
 
-class _Quiet:
-    """No terminal: warnings only."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Warned):
-            self._console.print(f"warning: {escape(event.message)}")
-
-
 @contextmanager
-def watching(quiet: bool = False) -> Iterator[Emit]:
-    """Yields the ``emit`` to hand to a sweep."""
+def display() -> Iterator[Emit]:
+    """Yields the ``emit`` of a display on standard error, which goes when all is done."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if quiet or not interactive():
-        yield _Quiet(console)
-        return
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from grid.cli import EXIT_INCOMPLETE
 from grid.cli.options import screen
 from grid.errors import GridError
-from grid.estate import RegistryRules, add_registry, load_estate, remove_registry
-from grid.registries import connect
-from grid.survey import access_of
+
+if TYPE_CHECKING:
+    from grid.estate import RegistryRules
 
 registries = typer.Typer(no_args_is_help=True, help="The registries of estate.yaml.")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The estate.")]
@@ -47,6 +44,8 @@ def add_(
 
     Example: `scangrid registry add registry.example.com --name prod --credential env:PROD --images-per-hour 500`
     """
+    from grid.estate import add_registry
+
     entry: dict[str, object] = {"name": name, "kind": kind if kind != "docker" else "", "url": url}
     entry |= {"credential": credential, "plain_http": plain_http, "ca_file": ca_file}
     entry |= {"images_per_hour": int(images_per_hour) if images_per_hour.isdigit() else images_per_hour}
@@ -63,6 +62,8 @@ def remove(name: Annotated[str, typer.Argument(help="Its name or address.")], co
 
     Example: `scangrid registry remove prod`
     """
+    from grid.estate import remove_registry
+
     remove_registry(config, name)
     typer.echo(f"{config}: {name} is gone")
 
@@ -73,6 +74,11 @@ def list_(config: ConfigOption = ESTATE) -> None:
 
     Example: `scangrid registry list -c estate.yaml`
     """
+    from rich import box
+    from rich.table import Table
+
+    from grid.estate import load_estate
+
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in ("name", "kind", "url", "credential", "images/hour", "repositories", "tags"):
         table.add_column(column, overflow="fold")
@@ -94,6 +100,10 @@ def check(
 
     Example: `scangrid registry check prod`
     """
+    from rich.text import Text
+
+    from grid.estate import load_estate
+
     console = screen()
     failed = False
     for rules in load_estate(config).registries:
@@ -111,6 +121,9 @@ def check(
 
 
 def _answer(rules: RegistryRules) -> str:
+    from grid.registries import connect
+    from grid.survey import access_of
+
     registry = connect(access_of(rules))
     try:
         if rules.kind == "docker" and not rules.lists:

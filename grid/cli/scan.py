@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from grid.cli import EXIT_FINDINGS, EXIT_INCOMPLETE
+from grid.cli import EXIT_FINDINGS, EXIT_INCOMPLETE, importing
 from grid.cli.options import (
     LakeOption,
     LockfilesOption,
@@ -20,18 +21,13 @@ from grid.cli.options import (
     scanners,
     screen,
 )
-from grid.cli.progress import watching
-from grid.driver import LocalExecutor
+from grid.cli.watch import watching
 from grid.errors import UsageError
-from grid.estate import Estate
-from grid.model import Reference
-from grid.registries import Access
-from grid.reports import results, terminal
-from grid.snapshot import snapshot
-from grid.suppression import DEFAULT_IGNOREFILES
-from grid.survey import Target, targets_of
-from grid.sweep import sweep
-from grid.warehouse import publish
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from grid.survey import Target
 
 FORMATS = ("table", "json")
 SEVERITIES = ("critical", "high", "medium", "low", "negligible", "unknown")
@@ -80,6 +76,15 @@ def scan(
 
     Example: `scangrid scan oci:./layout:1.0 registry.example.com/shop/web:2.1 --severity critical,high`
     """
+    with importing():
+        from grid.driver import LocalExecutor
+        from grid.estate import Estate
+        from grid.reports import results
+        from grid.snapshot import snapshot
+        from grid.suppression import DEFAULT_IGNOREFILES
+        from grid.sweep import sweep
+        from grid.warehouse import publish
+
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     chosen = tuple(part.strip().lower() for part in severity.split(",") if part.strip())
@@ -93,9 +98,9 @@ def scan(
     ignorefiles = (
         tuple(name for name in DEFAULT_IGNOREFILES if Path(name).is_file()) if ignorefile is None else (ignorefile,)
     )
-    estate = Estate(
+    estate = Estate.model_construct(  # of checked parts: to build what checks estates takes as long as a small layer
         platforms=platforms(platform),
-        detectors=scanners(scanners_),  # type: ignore[arg-type]
+        detectors=scanners(scanners_),
         lockfiles=lockfiles,
         vex=tuple(vex or ()),
         ignorefiles=tuple(filter(None, ignorefiles)),
@@ -115,19 +120,31 @@ def scan(
             typer.echo(text)
         else:
             output.write_text(text + "\n", encoding="utf-8")
-    elif output is None:
-        terminal.show_images(screen(), images, done, matched=not unmatched, suppressed=show_suppressed)
     else:
-        with output.open("w", encoding="utf-8") as file:
-            console = Console(file=file, highlight=False, width=120)
-            terminal.show_images(console, images, done, matched=not unmatched, suppressed=show_suppressed)
+        from grid.reports.terminal import show_images
+
+        with nullcontext(screen()) if output is None else _page(output) as console:
+            show_images(console, images, done, matched=not unmatched, suppressed=show_suppressed)
     if done.images.get("failed") or done.images.get("incomplete"):
         raise typer.Exit(EXIT_INCOMPLETE)
     if exit_code and any(image.vulnerabilities or image.secrets for image in images):
         raise typer.Exit(EXIT_FINDINGS)
 
 
+@contextmanager
+def _page(output: Path) -> Iterator[Console]:
+    """A file as a screen."""
+    from rich.console import Console
+
+    with output.open("w", encoding="utf-8") as file:
+        yield Console(file=file, highlight=False, width=120)
+
+
 def _targets(text: str, plain_http: bool, ca_file: str, credential: str) -> list[Target]:
+    from grid.model import Reference
+    from grid.registries import Access
+    from grid.survey import targets_of
+
     reference = Reference.parse(text)
     if reference.transport != "docker":
         return targets_of(reference)

@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from grid.cli.options import LakeOption, open_lake
 from grid.errors import QueryInvalid, UsageError
-from grid.reports import tables
-from grid.warehouse import connect, query
 
 FORMATS = ("table", "json", "csv", "parquet")
 
@@ -33,6 +30,11 @@ def sql(
 
     Example: `scangrid sql "select severity, count(*) from vulnerabilities group by 1"`
     """
+    from rich.console import Console
+
+    from grid.reports import tables
+    from grid.warehouse import connect, query
+
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     if format == "parquet" and output is None and sys.stdout.isatty():

@@ -9,12 +9,7 @@ import typer
 
 from grid.cli import EXIT_INCOMPLETE
 from grid.cli.options import LakeOption, LockfilesOption, VexOption, find_database, open_lake, screen
-from grid.cli.progress import watching
-from grid.driver import RayExecutor
-from grid.estate import load_estate
-from grid.reports import terminal
-from grid.sweep import sweep as run
-from grid.warehouse import connect, publish
+from grid.cli.watch import watching
 
 
 def add(app: typer.Typer) -> None:
@@ -40,6 +35,12 @@ def sweep(
 
     Example: `scangrid sweep -c estate.yaml --lake /srv/lake`
     """
+    from grid.driver import RayExecutor
+    from grid.estate import load_estate
+    from grid.reports import terminal
+    from grid.sweep import sweep as run
+    from grid.warehouse import connect, publish
+
     estate = load_estate(config)
     if lockfiles:
         estate = estate.model_copy(update={"lockfiles": True})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,6 @@ import orjson
 
 from grid.errors import SuppressionInvalid
 from grid.estate import Estate
-from grid.suppression import csaf, ignorefile, openvex
 from grid.suppression.apply import Decided, decide
 from grid.suppression.statement import Statement
 
@@ -33,8 +33,8 @@ class Kind(Protocol):
         """Its statements; raises SuppressionInvalid."""
 
 
-DOCUMENTS: tuple[Kind, ...] = (openvex, csaf)
-"""The kinds of VEX documents; the first that recognises a document reads it."""
+DOCUMENTS = ("openvex", "csaf")
+"""The kinds of VEX documents, modules of this folder; the first that recognises a document reads it."""
 
 DEFAULT_IGNOREFILES = (".trivyignore", ".trivyignore.yaml")
 """Read by ``scangrid scan`` if they lie in the current folder."""
@@ -53,8 +53,14 @@ def statements(estate: Estate) -> list[Statement]:
     """
     vex = [s for path in estate.vex for s in _files(Path(path))]
     newest_first = sorted(enumerate(vex), key=lambda pair: (pair[1].issued_at or _OLDEST, pair[0]), reverse=True)
-    ignored = [s for path in estate.ignorefiles for s in ignorefile.read(_content(Path(path)), path)]
+    ignored = [s for path in estate.ignorefiles for s in _ignored(path)]
     return [*(s for _, s in newest_first), *_waivers(estate), *ignored]
+
+
+def _ignored(path: str) -> list[Statement]:
+    from grid.suppression import ignorefile
+
+    return ignorefile.read(_content(Path(path)), path)
 
 
 def read_document(content: bytes, name: str) -> list[Statement]:
@@ -64,7 +70,8 @@ def read_document(content: bytes, name: str) -> list[Statement]:
     except orjson.JSONDecodeError as error:
         raise SuppressionInvalid(f"{name}: not JSON: {error}") from None
     if isinstance(document, dict):
-        for kind in DOCUMENTS:
+        for name_of_kind in DOCUMENTS:  # imported with the first document: most sites have none
+            kind: Kind = import_module(f"grid.suppression.{name_of_kind}")
             if kind.recognises(document):
                 return kind.read(document, name)
     raise SuppressionInvalid(f"{name}: neither OpenVEX nor CSAF")
