@@ -155,8 +155,7 @@ def _squash(lake: Lake, stack: pa.Table, detectors: Mapping[str, str]) -> int:
         for name, values in told.items():
             column = CHAINS.arrow.field(name)
             rows = rows.set_column(rows.schema.get_field_index(name), column, pa.array(values, column.type))
-        with memory() as con:
-            lake.write("origins", f"{squash_id}-{number}", origins.rows(batch.hidden, listed, con))
+        lake.write("origins", f"{squash_id}-{number}", origins.rows(batch.hidden, listed, memory))
         lake.write("hidden", f"{squash_id}-{number}", batch.hidden)
         lake.write("chains", f"{squash_id}-{number}", rows)  # last: it commits the other two
         done += rows.num_rows

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from grid import ecosystems
 from grid.schema import FINDING_EVENTS, HISTORY, IMAGE_EVENTS, MATCHED_PACKAGES, PACKAGE_EVENTS, Table
@@ -26,6 +27,7 @@ from grid.store import Lake
 from grid.warehouse import IMAGE_ID, KEY, connect
 
 _SYSTEMS = sorted({osv for e in ecosystems.ALL if e.system for osv in e.osv})
+_FINDING_COLUMNS = [name for name in FINDING_EVENTS.arrow.names if name != "match_id"]
 _TABLES = (MATCHED_PACKAGES, PACKAGE_EVENTS, IMAGE_EVENTS, FINDING_EVENTS)
 
 
@@ -64,8 +66,11 @@ def _changes(con: Any, run: Mapping[str, Any]) -> dict[str, pa.Table]:
     con.execute("SET VARIABLE run_kind = $1", [run["kind"]])
     con.execute("SET VARIABLE systems = $1::VARCHAR[]", [_SYSTEMS])
     con.execute(_SYSTEM_OF)
-    changes = {}
+    changes: dict[str, pa.Table] = {}
     for name, query in _QUERIES:
+        if name == "moved" and not pc.any(pc.equal(changes["image_events"]["event"], "moved")).as_py():
+            changes["finding_events"] = FINDING_EVENTS.only(*_FINDING_COLUMNS).empty_table()
+            break  # nearly always, after a scan
         if name == "shown":
             query = _shown(con)
         if run["again"] and name in _OF_IMAGES:
@@ -233,12 +238,12 @@ _QUERIES = (
     ("known", _KNOWN),
     ("matched_packages", _MATCHED_PACKAGES),
     ("package_events", _PACKAGE_EVENTS),
-    ("open_now", _OPEN_NOW),
     ("images_before", _IMAGES_BEFORE),
     ("listed", _LISTED),
     ("images_now", _IMAGES_NOW),
     ("image_events", _IMAGE_EVENTS),
     ("moved", _MOVED),
+    ("open_now", _OPEN_NOW),
     ("shown", ""),
     ("before", _BEFORE),
     ("after", _AFTER),

@@ -40,6 +40,10 @@ A scope never splits the rows of one key, of which only the newest counts (``gri
 """
 
 
+FEW = 50_000
+"""Of so many rows, a better plan and a second core cost more than they save."""
+
+
 def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection that has these ``sweep_…`` views as tables, with the rows of one sweep. Close it.
 
@@ -51,9 +55,13 @@ def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPy
     try:
         con.execute("SET VARIABLE sweep = $1", [sweep_id])
         con.execute(f"CREATE SCHEMA raw; CREATE SCHEMA parts; {macros(lake)}; BEGIN")
+        rows = 0
         for table, scope in SCOPE.items():
             if f"raw.{table}" in needed:
-                con.execute(f"CREATE TABLE raw.{table} AS {made[f'raw.{table}']} {scope}")
+                ((more,),) = con.execute(f"CREATE TABLE raw.{table} AS {made[f'raw.{table}']} {scope}").fetchall()
+                rows += more
+        if rows <= FEW:
+            con.execute("SET threads = 1; PRAGMA disable_optimizer")
         for name, sql in made.items():
             if name in needed and not name.startswith("raw."):
                 con.execute(f"CREATE TABLE {name} AS {sql}")

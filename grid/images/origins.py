@@ -57,8 +57,8 @@ class Origins:
         depths = {chain: row[2] for chain, row in self._chains.items()}
         self._follow(sorted(older.to_pylist(), key=lambda row: depths[row["chain_id"]]))
 
-    def rows(self, hidden: pa.Table, packages: Packages, con: Any) -> pa.Table:
-        """The exceptions of one batch of ``hidden`` rows; ``con`` is any DuckDB connection, left as it was."""
+    def rows(self, hidden: pa.Table, packages: Packages, connect: Callable[[], Any]) -> pa.Table:
+        """The exceptions of one batch of ``hidden`` rows; ``connect`` opens any DuckDB connection, if one is needed."""
         depths = {chain: row[2] for chain, row in self._chains.items()}
         only = hidden.filter(pc.equal(hidden["reason"], "hidden"))
         fresh = self._follow(sorted(only.to_pylist(), key=lambda row: depths[row["chain_id"]]))
@@ -74,7 +74,7 @@ class Origins:
             "ordinals": pa.array([[ordinal for _, _, ordinal in run] for run in stages], pa.list_(pa.int32())),
         })  # fmt: skip
         listed = packages(sorted({layer for run in stages for layer, _, _ in run}))
-        with con.cursor() as work:
+        with connect() as work:
             work.register("lineages", lineages)
             work.register("packages", listed)
             found = work.sql(_QUERY).to_arrow_table()

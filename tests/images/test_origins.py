@@ -52,9 +52,11 @@ def origins(*layers: Layer, known: int = 0, repeat: Sequence[int] = ()) -> dict[
     older = every.hidden.filter(lower)
     with duckdb.connect() as con:
         before = Origins(chains, listed, older.slice(0, 0).select(HIDDEN_COLUMNS)).rows(
-            older, lambda layers: listed, con
+            older, lambda layers: listed, con.cursor
         )
-        after = Origins(chains, listed, older.select(HIDDEN_COLUMNS)).rows(batch.hidden, lambda layers: listed, con)
+        after = Origins(chains, listed, older.select(HIDDEN_COLUMNS)).rows(
+            batch.hidden, lambda layers: listed, con.cursor
+        )
     told = after.to_pylist()
     assert all(row["squash_id"] == "q" and row["chain_id"] in ids[known:] for row in told)
     told += before.to_pylist()

@@ -13,7 +13,7 @@ from small_lake import fill, sweep, table
 from grid.counting import commutes
 from grid.errors import LakeInvalid
 from grid.reports.results import READS
-from grid.snapshot import SCOPE, snapshot
+from grid.snapshot import FEW, SCOPE, snapshot
 from grid.store import TABLES, Lake
 from grid.warehouse import connect, views
 
@@ -31,7 +31,9 @@ def rows(con: duckdb.DuckDBPyConnection, view: str, sweep_id: str) -> Sequence[A
     return sorted(map(repr, con.execute(f"SELECT * FROM {view} WHERE sweep_id = ?", [sweep_id]).fetchall()))
 
 
-def test_a_snapshot_has_the_rows_of_the_views(lake: Lake) -> None:
+@pytest.mark.parametrize("few", [FEW, 0])
+def test_a_snapshot_has_the_rows_of_the_views(lake: Lake, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grid.snapshot.FEW", few)
     seen = set()
     with connect(lake) as con:
         sweeps = [row[0] for row in con.execute("SELECT sweep_id FROM sweeps").fetchall()]
