@@ -76,15 +76,19 @@ class Told:
 
 
 def measure(work: Work) -> Outcome:
-    """``count`` mutants a reader, drawn from ``seed``; ``reader`` names one, or the beginning of several, or all ("").
+    """``count`` mutants a reader from the ``first`` on, drawn from ``seed``; ``reader`` names one, or the beginning of
+    several (with commas: each of these), or all ("").
 
     ``--input records=ZIP`` adds real files to the seeds. What fails is kept in the work folder.
     """
     archives = [str(path) for name, path in work.inputs.items() if name.startswith("records")]
     known = readers(tuple(map(Path, archives)))
-    chosen = [name for name in known if name.startswith(work["reader"])]
+    chosen = [name for name in known if name.startswith(tuple(work["reader"].split(",")))]
     told = {name: Told(name) for name in chosen}
+    log = work.folder / "mutants.jsonl"
     for part in _parts(chosen, work, archives):
+        with log.open("a") as file:  # of a long run that is ended, this stays
+            print(json.dumps(asdict(part)), file=file)
         told[part.reader].add(part)
         _keep(work, known[part.reader], part)
     failed = [reader for reader in told.values() if reader.failures]
@@ -133,8 +137,9 @@ def _keep(work: Work, reader: Reader, told: Told) -> None:
 
 def _parts(chosen: list[str], work: Work, archives: list[str]) -> Iterator[Told]:
     """What the workers tell. One that is killed is replaced, and what it had begun done again without the culprit."""
-    jobs = [[name, at, min(work["part"], work["count"] - at)]
-            for name in chosen for at in range(0, work["count"], work["part"])]  # fmt: skip
+    end = work["first"] + work["count"]
+    jobs = [[name, at, min(work["part"], end - at)]
+            for at in range(work["first"], end, work["part"]) for name in chosen]  # fmt: skip
     place = work.folder / "place"
     while jobs:
         place.write_bytes(bytes(_PLACE))

@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal
 
 MAX_BYTES = 256 << 10
-"""Of a mutant: what blows up, blows up to this, one in a hundred; others to a sixteenth of it, to save time."""
+"""Of a mutant: what blows up, blows up to this, one in a hundred; others to a 64th of it, to save time."""
 
 _WORD = re.compile(rb"[A-Za-z0-9_@.~+-]+|[^A-Za-z0-9\s]")
 _NUMBER = re.compile(rb"[0-9]+")
@@ -39,7 +39,7 @@ Mutator = Callable[[Random, bytearray, Sequence[bytes]], None]
 def mutant(dice: Random, content: bytes, others: Sequence[bytes]) -> bytes:
     """``content`` after one to four changes; ``others`` are of the same reader, to be mixed in."""
     data = bytearray(content)
-    most = MAX_BYTES if dice.random() < 0.01 else max(MAX_BYTES >> 4, len(content))
+    most = MAX_BYTES if dice.random() < 0.01 else max(MAX_BYTES >> 6, len(content))
     for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 4))):
         dice.choice(_MUTATORS)(dice, data, others)
         del data[most:]

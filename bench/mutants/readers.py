@@ -48,7 +48,7 @@ from grid.testing import (
 
 SEEDS = Path(__file__).with_name("seeds.toml")
 LIMITS = Limits()
-_LARGEST_SEED, _SEEDS_OF_A_NAME = 6 << 10, 8
+_LARGEST_SEED, _SEEDS_OF_A_NAME = 2 << 10, 8
 
 
 def as_it_is(content: bytes) -> bytes:
