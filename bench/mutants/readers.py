@@ -13,6 +13,7 @@ import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -27,10 +28,11 @@ from grid.detectors.distros import DETECTOR as DISTROS
 from grid.detectors.owned_files import fits
 from grid.ecosystems import ALL, BY_NAME, Ecosystem
 from grid.ecosystems._programs import programs
-from grid.errors import GridError
+from grid.errors import GridError, VersionInvalid
 from grid.layers.scan import scan_layer
 from grid.model import LINUX_AMD64, Layer, Limits, Note, Wants
 from grid.registries import Access, connect
+from grid.registries.auth import parse_challenges
 from grid.registries.manifests import Document, digest_of, resolve
 from grid.schema import PACKAGES
 from grid.suppression import ignorefile, read_document
@@ -99,9 +101,24 @@ class _Role:
 
 
 def _rows(ecosystem: str, path: str, found: Iterator[Any]) -> Iterator[object]:
-    return (dict(zip(_COLUMNS, row, strict=True)) for row in package_rows(ecosystem, path, found, set()))
+    for number, values in enumerate(package_rows(ecosystem, path, found, set())):
+        row = dict(zip(_COLUMNS, values, strict=True))
+        if number < _MATCHED and isinstance(row["version"], str):
+            _match(row)
+        yield row
 
 
+def _match(row: dict[str, Any]) -> None:
+    """What matching does with a package: its name and version are compared with those of advisories."""
+    known = BY_NAME.get(row["ecosystem"])
+    if known is not None:
+        known.canonical(row["name"])
+        with suppress(VersionInvalid):
+            known.key(row["version"])
+
+
+_MATCHED = 3
+"""Packages of an input that are matched, to save time."""
 _COLUMNS = output_schema(PACKAGES).names
 
 
@@ -358,6 +375,12 @@ def _images() -> Iterator[Reader]:
         write_docker_archive(Path(folder) / "a.tar", {"a:1": ImageBuilder(LayerBuilder().file("x", b"y"))})
         saved = (Path(folder) / "a.tar").read_bytes()
     yield Reader("docker archives", _saved, (Seed("", saved),), (GridError,))
+    names = {"org.opencontainers.image.ref.name": "1.0", "io.containerd.image.name": "docker.io/library/a:1.0"}
+    top = json.dumps({"schemaVersion": 2, "manifests": [image.descriptor() | {"annotations": names}]}).encode()
+    yield Reader("oci layouts", partial(_layout, image.all_blobs()), (Seed("", top),), (GridError,))
+    asks = (b'Bearer realm="https://example.com/t?x=1",service="a",scope="repository:a:pull", Basic realm="x"',
+            b"Basic", b"Negotiate abc==, Bearer a=b")  # fmt: skip
+    yield Reader("challenges", _challenges, tuple(Seed("", ask) for ask in asks))
 
 
 def _gzip(content: bytes) -> bytes:
@@ -398,17 +421,38 @@ def _saved(path: str, content: bytes) -> Iterable[object]:
     with tempfile.NamedTemporaryFile(suffix=".tar") as file:
         file.write(content)
         file.flush()
-        registry = connect(Access("docker-archive", file.name))
-        try:
-            images = [i for name in registry.repositories() for tag in registry.tags(name)
-                      for i in registry.resolve(name, tag, ())]  # fmt: skip
-            for image in images:
-                for layer in image.layers:
-                    with registry.open_blob("", layer) as chunks:
-                        sum(map(len, chunks))
-            return images
-        finally:
-            registry.close()
+        return _all_of(Access("docker-archive", file.name))
+
+
+def _layout(blobs: dict[str, bytes], path: str, content: bytes) -> Iterable[object]:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "blobs/sha256").mkdir(parents=True)
+        for digest, body in blobs.items():
+            (Path(folder) / "blobs" / digest.replace(":", "/")).write_bytes(body)
+        (Path(folder) / "index.json").write_bytes(content)
+        return _all_of(Access("oci", folder))
+
+
+def _all_of(access: Access) -> list[object]:
+    """Every name, image and byte of a local source."""
+    found: list[object] = []
+    registry = connect(access)
+    try:
+        for name in registry.repositories():
+            for tag in registry.tags(name):
+                found.append({"repository": name, "tag": tag})
+                for image in registry.resolve(name, tag, ()):
+                    found.append(image)
+                    for layer in image.layers:
+                        with registry.open_blob(name, layer) as chunks:
+                            sum(map(len, chunks))
+    finally:
+        registry.close()
+    return found
+
+
+def _challenges(path: str, content: bytes) -> Iterable[object]:
+    return [{"scheme": c.scheme} for c in parse_challenges([content.decode("latin-1")])]
 
 
 def _suppressions(written: dict[str, dict[str, str]]) -> Iterator[Reader]:
