@@ -43,8 +43,9 @@ _MAX_TEXT = 32 * MIB
 _MAX_NOTES = 20
 
 _BYTE_SUFFIXES = tuple(s.encode() for s in SUFFIXES)
-_WANTED = (*_BYTE_SUFFIXES, b"/pom.properties", b"META-INF/MANIFEST.MF")
-_POM = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties")
+_WANTED = (*_BYTE_SUFFIXES, b"pom.properties", b"META-INF/MANIFEST.MF")
+_POM = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties|(?:.*/)?pom\.properties")
+"""Elsewhere, where packers other than Maven put it, it counts if it states all three."""
 _PROPERTY = re.compile(r"^[ \t]*(groupId|artifactId|version)[ \t]*[=:]([^\r\n]*)", re.MULTILINE)
 _MANIFESTS = ("META-INF/MANIFEST.MF", "meta-inf/manifest.mf")
 
@@ -148,7 +149,7 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
     manifest: _zip.Member | None = None
     nested: list[_zip.Member] = []
     for member in found:
-        if member.name.endswith("/pom.properties"):
+        if member.name.endswith("pom.properties"):
             try:
                 pom = _pom_properties(data, member, state)
             except _zip.ZipInvalid as error:
@@ -240,7 +241,10 @@ def _pom_properties(data: memoryview, member: _zip.Member, state: _State) -> _Id
     stated: dict[str, str] = {}
     for name, value in _PROPERTY.findall(state.read(data, member, _MAX_PROPERTIES).decode("latin-1")):
         stated.setdefault(name, value.strip())
-    identity = _Identity(stated.get("groupId", place[1]), stated.get("artifactId", place[2]), stated.get("version", ""))
+    group, artifact = stated.get("groupId", place[1]), stated.get("artifactId", place[2])
+    if not group or not artifact:
+        return None
+    identity = _Identity(group, artifact, stated.get("version", ""))
     return identity if identity.valid else None
 
 

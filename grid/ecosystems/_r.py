@@ -25,7 +25,8 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     fields: dict[bytes, str] = {}
     for name, value in _FIELD.findall(content):
         fields.setdefault(name, value.decode("utf-8", "replace").strip())
-    if b"Built" not in fields or b"Package" not in fields:
+    installed = b"Built" in fields or fields.get(b"License", "").startswith("Part of R ")
+    if not installed or b"Package" not in fields:
         return
     name, version = fields[b"Package"], fields.get(b"Version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):

@@ -10,7 +10,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="cran",
-    version=2,
+    version=3,
     key=key,
     namespace=language("CRAN"),
     osv=("CRAN",),

@@ -1,4 +1,5 @@
-"""Node packages as installers leave them: the ``package.json`` of each, in or beside ``node_modules``.
+"""Node packages as installers leave them: the ``package.json`` of each, in or beside ``node_modules``. And as they lie
+about, copied into assets and archives: there it must say where it was published from, or it is a project of its own.
 
 Source: https://docs.npmjs.com/cli/configuring-npm/package-json and folders(5) of npm.
 """
@@ -31,25 +32,30 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     """The package that an installed ``package.json`` describes, if it has both a name and a version.
 
     Any package.json below ``node_modules`` counts: bundlers vendor real packages deep inside others, and a
-    package.json that only marks a module type has no version.
+    package.json that only marks a module type has no version. Elsewhere it counts if it is not private and names what
+    published packages name: an application's own name must not meet the advisories of a namesake.
     """
-    if not _PLACE.match(path) or not path.endswith("/package.json"):
+    if path.rpartition("/")[2] != "package.json":
         return
+    installed = _PLACE.match(path) is not None
     if len(content) > MAX_BYTES:
         yield Note("FileTooLarge", f"package.json has {len(content)} bytes", path)
         return
     try:
         record = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))  # its depth is bounded by orjson itself
     except orjson.JSONDecodeError:
-        yield Note("Unparsable", "package.json is not JSON", path)
+        if installed:
+            yield Note("Unparsable", "package.json is not JSON", path)
         return
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or not (installed or _published(record)):
         return
     name, version = record.get("name"), record.get("version")
     if not isinstance(name, str) or not isinstance(version, str) or not name or not version.strip():
         return
     version = version.strip()
     if not _NAME.fullmatch(name) or len(name) > 214 or _BAD_VERSION.search(version):
+        if not installed:
+            return  # a template
         yield Note("Unparsable", "package.json has a name or version that npm would refuse", path)
         return
     yield Package(
@@ -58,6 +64,11 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         licenses=_licenses(record),
         purl=purl(name, version),
     )
+
+
+def _published(record: dict[str, object]) -> bool:
+    """Whether a package.json looks like one of the registry's: installers of old wrote ``_id`` into it."""
+    return not record.get("private") and any(record.get(field) for field in ("repository", "_id", "homepage"))
 
 
 def purl(name: str, version: str) -> str:
@@ -81,7 +92,7 @@ def _licenses(record: dict[str, object]) -> tuple[str, ...]:
 
 ECOSYSTEM = Ecosystem(
     name="npm",
-    version=1,
+    version=2,
     key=key,
     namespace=language("npm"),
     osv=("npm",),

@@ -17,7 +17,7 @@ from grid.ecosystems._locks import python
 from grid.keys.pep440 import key
 from grid.model import Limits, Note, Package, Wants
 
-_SUFFIXES = (".dist-info/METADATA", ".egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg", ".whl")
+_SUFFIXES = ("dist-info/METADATA", "egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg", ".whl")
 _ARCHIVES = {".egg": re.compile(r"EGG-INFO/PKG-INFO"), ".whl": re.compile(r"[^/]+\.dist-info/METADATA")}
 _WHEEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]*)-([0-9][A-Za-z0-9._!+]*)(?:-[0-9][^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
 _HEADER_BYTES = 1 << 20
@@ -124,7 +124,7 @@ def _header(content: bytes) -> str:
 
 ECOSYSTEM = Ecosystem(
     name="pypi",
-    version=2,
+    version=3,
     key=key,
     namespace=language("PyPI"),
     osv=("PyPI",),

@@ -192,6 +192,13 @@ def test_the_main_section_of_a_manifest(end: bytes) -> None:
     assert main_section(end.join(lines)) == {"manifest-version": "1.0", "bundle-name": "a very long name"}
 
 
+def test_properties_elsewhere_count_if_they_state_all_three() -> None:
+    whole = "groupId=g\nartifactId=art\nversion=1.0\n"
+    assert found(jar({"pom.properties": whole}), "app.jar") == [("g:art", "1.0")]
+    assert found(jar({"META-INF/jars/pom.properties": whole}), "app.jar") == [("g:art", "1.0")]
+    assert found(jar({"META-INF/jars/pom.properties": "artifactId=art\nversion=1.0\n"}), "app.jar") == []
+
+
 def test_properties_that_are_templates_or_damaged_are_no_package() -> None:
     template = pom("g", "x", "${version}")
     assert found(jar({**template, **pom("g", "y", "1.0")}), "y-1.0.jar") == [("g:y", "1.0")]
@@ -226,18 +233,18 @@ def test_archives_nested_a_thousand_deep_end_in_a_note() -> None:
     content = jar(LOG4J, stored=True)
     for _ in range(1000):
         content = jar({"x.jar": content}, stored=True)
-    began = time.perf_counter()
+    began = time.process_time()
     facts = read(content, "deep.jar")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert [f.code for f in facts if isinstance(f, Note)] == ["NestedTooDeep"]
 
 
 def test_an_archive_that_holds_itself_ends() -> None:
     inner = jar({"a-1.0.jar": jar({f"{n}.jar": jar(LOG4J, stored=True) for n in range(40)}, stored=True)}, stored=True)
     content = jar({f"{n}.jar": inner for n in range(200)}, stored=True)
-    began = time.perf_counter()
+    began = time.process_time()
     facts = read(content, "many.jar")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert [f.code for f in facts if isinstance(f, Note)][:1] == ["FileTooLarge"]
     assert len(facts) < 30
 
@@ -245,9 +252,9 @@ def test_an_archive_that_holds_itself_ends() -> None:
 def test_bombs_are_neither_inflated_nor_do_they_hide_the_rest() -> None:
     bomb = jar({"lib/bomb.jar": b"\0" * (200 << 20), "lib/x-1.0.jar": jar(pom("g", "x", "1.0")), **LOG4J})
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     facts = read(bomb, "log4j-core-2.14.1.jar")
-    took, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    took, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert took < 2
     assert peak < 200 << 20
@@ -264,15 +271,15 @@ def test_a_large_pom_properties_is_noted() -> None:
 def test_no_number_of_small_bombs_takes_long() -> None:
     line = b"version=1\n"
     content = jar({f"META-INF/maven/g{n}/a/pom.properties": line * 1600 for n in range(6000)})
-    began = time.perf_counter()
+    began = time.process_time()
     facts = read(content, "poms.jar")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert any(isinstance(f, Note) for f in facts)
     inner = jar({"META-INF/MANIFEST.MF": b"A: b\n" * 200_000})
     content = jar({f"{n}.jar": inner for n in range(2000)}, stored=True)
-    began = time.perf_counter()
+    began = time.process_time()
     read(content, "manifests.jar")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_more_entries_than_any_jar_has_end_in_a_note() -> None:
@@ -281,9 +288,9 @@ def test_more_entries_than_any_jar_has_end_in_a_note() -> None:
     end = b"PK\x06\x06" + pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 450_000, 450_000, len(listing), 0)
     end += b"PK\x06\x07" + pack("<IQI", 0, len(listing), 1)
     end += b"PK\x05\x06" + pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    began = time.perf_counter()
+    began = time.process_time()
     (note,) = read(listing + end, "huge.jar")
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert isinstance(note, Note)
     assert "400000 entries" in note.message
 

@@ -45,6 +45,17 @@ def test_a_projects_own_manifest_is_no_installed_package(path: str) -> None:
     assert read(record(), path) == []
 
 
+@pytest.mark.parametrize(
+    "path", ["srv/static/lodash/package.json", "usr/lib/python3/site-packages/x/lodash/package.json"]
+)
+def test_a_published_package_counts_wherever_it_was_copied(path: str) -> None:
+    assert [p.name for p in read(record(repository="lodash/lodash"), path) if isinstance(p, Package)] == ["lodash"]
+    assert [p.name for p in read(record(_id="lodash@4.17.20"), path) if isinstance(p, Package)] == ["lodash"]
+    assert read(record(homepage="https://lodash.com", private=True), path) == []
+    assert read(b"{{ template }}", path) == []
+    assert read(record(name="<%= name %>", homepage="https://lodash.com"), path) == []
+
+
 def test_scoped_names_become_the_namespace_of_the_purl() -> None:
     (package,) = read(record(name="@babel/core"))
     assert isinstance(package, Package)

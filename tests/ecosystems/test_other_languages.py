@@ -92,6 +92,12 @@ def test_files_elsewhere_are_no_installed_packages(name: str, path: str) -> None
     assert read(name, RECORDS[name][1], path) == []
 
 
+def test_what_comes_with_r_itself_needs_no_date_of_its_build() -> None:
+    content = b"Package: translations\nVersion: 4.2.2\nLicense: Part of R 4.2.2\n"
+    (package,) = read("cran", content)
+    assert isinstance(package, Package) and (package.name, package.version) == ("translations", "4.2.2")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
