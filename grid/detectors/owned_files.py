@@ -9,15 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from grid.detectors import output_schema
 from grid.detectors._records import batch, contents, dispatcher, guarded, union
 from grid.ecosystems import ALL, Ecosystem
+from grid.errors import DetectorUnavailable
 from grid.model import Limits, Note, OwnedFile, Wants
 from grid.schema import OWNED_FILES
+
+if TYPE_CHECKING:
+    from grid.patterns import Patterns
 
 VERSION = 3
 
@@ -26,10 +32,12 @@ MAX_FILES = 1_000_000
 
 _PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
 """Where OS packages put programs, and their shared libraries, which may be Rust's."""
-_PROGRAM_MARKS = (b"bin/", b"libexec/", b"cli-plugins/", b"/cni/", b"pkg/tool/", b".so")
+_PROGRAM_MARKS = ("bin/", "libexec/", "cli-plugins/", "/cni/", "pkg/tool/", ".so")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 """A list that is compressed has no lines yet."""
 _WILD = re.compile(r"[*?\[]")
+_MAX_HITS = 1 << 16
+"""Hits that are held at once: a list made of nothing else costs no more memory than its own size."""
 
 _LIMITS = Limits()
 _MAX_OWNER = 1000
@@ -110,28 +118,50 @@ def _matcher(records: Wants) -> Callable[[str], bool]:
     return is_record
 
 
+@lru_cache(maxsize=4)
 def _sieve(records: Wants) -> Callable[[memoryview], bytes]:
-    """What keeps those lines of a list of paths that may be records, each once: reading all of them is what costs."""
-    tails = {part.rpartition("/")[2].encode() for part in (*records.suffixes, *records.paths)}
-    names = {name.encode() + end for name in records.names for end in (b"", b"\r")}
-    marks = {_folder(glob).encode() for glob in records.globs}
-    everything = records.every or b"" in tails or b"" in marks
+    """What keeps those lines of a list of paths that may be records, each once: reading all of them is what costs.
+
+    One Hyperscan pass over a list says where such lines are; where there is no Hyperscan, all lines are read.
+    """
+    tails = {part.rpartition("/")[2] for part in (*records.suffixes, *records.paths)}
+    marks = {_folder(glob) for glob in records.globs}
+    everything = records.every or "" in tails or "" in marks
     if records.executables:
         marks.update(_PROGRAM_MARKS)
-    all_tails = tuple(sorted({*tails, *(tail + b"\r" for tail in tails)}))
+    expressions = [f"[/\\n]{re.escape(name)}\\r?\\n" for name in sorted(records.names)]
+    expressions += [f"{re.escape(tail)}\\r?\\n" for tail in sorted(tails)]
+    expressions += [re.escape(mark) for mark in sorted(marks)]
+    if not expressions:
+        return lambda content: b""
+    nominated = None if everything else _nominator(expressions)
+    if nominated is None:
+        return bytes
 
     def sieve(content: memoryview) -> bytes:
-        whole = bytes(content)
-        if everything:
-            return whole
-        lines = whole.split(b"\n")
-        kept = [line for line in lines if line[line.rfind(b"/") + 1 :] in names or line.endswith(all_tails)]
-        for mark in sorted(marks):
-            if mark in whole:
-                kept += [line for line in lines if mark in line]
+        listed = memoryview(whole := b"".join((b"\n", content, b"\n")))
+        kept = []
+        done = end = 0  # what has been scanned, and the last line that was looked at
+        while True:
+            _, ends = nominated.scan(listed[done:], _MAX_HITS)
+            for at in (ends + done).tolist():
+                if at > end:
+                    end = whole.find(b"\n", at - 1) + 1
+                    kept.append(whole[whole.rfind(b"\n", 0, at - 1) + 1 : end - 1])
+            if len(ends) < _MAX_HITS:
+                break
+            done = end - 1
         return b"\n".join(dict.fromkeys(kept))
 
     return sieve
+
+
+def _nominator(expressions: list[str]) -> Patterns | None:
+    try:
+        from grid.patterns import Patterns
+    except DetectorUnavailable:
+        return None
+    return Patterns("owned", [(f"lines that end in or have {text!r}", text) for text in expressions])
 
 
 def _folder(glob: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from grid.detectors.owned_files import DETECTOR, OwnedFiles
+from grid.detectors.owned_files import _PROGRAMS, DETECTOR, OwnedFiles
 from grid.ecosystems import ALL, BY_NAME
 from grid.model import Limits, Note, OwnedFile, Wants
 from grid.testing import accept_detector, files_batch
@@ -79,6 +80,39 @@ def test_programs_known_by_name_are_kept_wherever_they_lie() -> None:
         assert [row["path"] for row in found] == programs
 
 
+def test_what_is_kept_is_what_reading_every_line_keeps_in_the_order_of_the_list() -> None:
+    dice = random.Random(7)
+    parts = [
+        "usr",
+        "bin",
+        "lib",
+        "git",
+        "x.so",
+        "x.so.1",
+        "a.jar",
+        "package.json",
+        "conda-meta",
+        "a.json",
+        "[",
+        "git\r",
+    ]
+    paths = ["/".join(dice.choices(parts, k=dice.randrange(1, 6))) for _ in range(4000)]
+    listed = "".join(f"/{path}\n" for path in paths)
+    found = [row["path"] for row in rows_of({"var/lib/dpkg/info/many.list": listed.encode()})]
+    wanted, in_folder = DETECTOR._records.matcher(), _PROGRAMS.search
+    lines = dict.fromkeys(path.rstrip("\r") for path in paths)
+    assert 0 < len(found) < len(paths)
+    assert list(dict.fromkeys(found)) == [line for line in lines if wanted(line, 0) or in_folder(line)]
+
+
+def test_a_long_list_of_nothing_but_programs_is_read_to_its_end() -> None:
+    twice = "bin/" * 30_000 + "x"  # one line with tens of thousands of hits
+    paths = [f"usr/bin/{n}/bin/{n}" for n in range(50_000)] + ["etc/issue", "bin/" * 900 + "x", "usr/bin/last"]
+    listed = "".join(f"/{path}\n" for path in [twice, *paths])
+    found = [row["path"] for row in rows_of({"var/lib/dpkg/info/many.list": listed.encode()})]
+    assert found == [path for path in paths if "bin/" in path]
+
+
 def test_lines_that_can_be_no_record_never_reach_the_reader() -> None:
     def read(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Note]:
         if b"issue" in content:
@@ -103,6 +137,10 @@ def test_a_database_that_is_no_list_of_paths_is_always_asked() -> None:
     globbing = replace(BY_NAME["npm"], wants=Wants(globs=("opt/*.whatever",)))
     rows = rows_of({"var/lib/dpkg/info/six.list": b"/opt\n"}, OwnedFiles((binary, globbing)))
     assert [row["path"] for row in rows] == ["opt/thing.whatever"]
+
+
+def test_without_readers_of_language_packages_no_file_is_kept() -> None:
+    assert rows_of(SAMPLES, OwnedFiles(tuple(e for e in ALL if e.system))) == []
 
 
 def test_the_version_changes_with_the_records_that_are_asked_for() -> None:

@@ -8,7 +8,7 @@ A rule says what a value looks like in one of three ways:
 
 From it come two expressions: the one that confirms (Python ``re`` on one file) and the one that
 nominates (Hyperscan over many files joined). The second must match, without look-around and without
-anchors, some prefix of everything the first can match.
+anchors, some part of everything the first can match.
 """
 
 from __future__ import annotations
