@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,13 +25,14 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from bench.models import Outcome, Work, environment, last_line
+from bench.models import Absent, Outcome, Work, environment, last_line
 from bench.mutants.facts import fault
 from bench.mutants.mutate import mutant
 from bench.mutants.readers import Reader, readers
 
 SECOND = 1.0
 """CPU that one input may take."""
+_CLEAR = Path("/proc/self/clear_refs")
 _FACTS = 50_000
 """As many of one file are kept by a scan."""
 _KEPT = 40
@@ -81,9 +83,13 @@ def measure(work: Work) -> Outcome:
 
     ``--input records=ZIP`` adds real files to the seeds. What fails is kept in the work folder.
     """
+    if not _CLEAR.exists():
+        raise Absent("memory is bounded and measured by Linux's /proc")
     archives = [str(path) for name, path in work.inputs.items() if name.startswith("records")]
     known = readers(tuple(map(Path, archives)))
     chosen = [name for name in known if name.startswith(tuple(work["reader"].split(",")))]
+    if not chosen:
+        raise ValueError(f"no reader is called {work['reader']!r}; there are {', '.join(known)}")
     told = {name: Told(name) for name in chosen}
     log = work.folder / "mutants.jsonl"
     for part in _parts(chosen, work, archives):
@@ -245,7 +251,8 @@ def _bound(memory: int) -> None:
 def _peak(*, fresh: bool = False) -> int:
     """Bytes in memory at most; ``fresh``: from now on."""
     if fresh:
-        Path("/proc/self/clear_refs").write_text("5")
+        with suppress(OSError):  # where /proc cannot be written the peak is that of the whole process
+            _CLEAR.write_text("5")
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 

@@ -137,7 +137,7 @@ def readers(folders: tuple[Path, ...] = ()) -> dict[str, Reader]:
     for reader in (*_detectors(written, real), *_images(), *_suppressions(written)):
         found[reader.name] = reader
     empty = [name for name, reader in found.items() if not reader.seeds]
-    assert not empty, f"no seeds for {', '.join(empty)}"
+    assert not empty, f"no record of {', '.join(empty)} in {SEEDS.name}"
     return found
 
 

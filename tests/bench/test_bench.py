@@ -167,6 +167,17 @@ def test_an_input_that_takes_too_long_costs_only_itself(capsys: pytest.CaptureFi
     assert any("ended by SIGPROF" in note for note in row.notes)
 
 
+def test_a_reader_that_is_not_there_is_named_with_those_that_are() -> None:
+    (row,) = harness.run([load_case(CASES / "mutants.toml").set({"reader": "cobol"})], "verify")
+    assert row.status == "failed" and "'cobol'" in row.reason and "npm locks" in row.reason
+
+
+def test_a_parameter_that_no_case_has_is_refused(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--cases", str(cases), "--set", "cuont=3"]) == 2
+    assert "no parameter cuont" in capsys.readouterr().err
+    assert main(["verify", "--cases", str(cases), "--set", "versions=20"]) == 0
+
+
 def test_rows_that_no_table_should_hold_are_told() -> None:
     whole = {"name": "a", "version": "1", "note_code": None, "path": "x"}
     assert fault(whole) is None
