@@ -265,9 +265,10 @@ def _bases(lake: Lake, stack: pa.Table, chains: pa.Table, known: pa.Table) -> di
 
 def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
     where = {"layer_digest": layers}
+    marks = lake.marks()
 
     def read(table: str, *names: str) -> pa.Table:
-        return lake.read(table, columns=["layer_digest", *names], filter=where)
+        return lake.read(table, ["layer_digest", *names], where, marks)
 
     return LayerColumns(
         packages=pa.concat_tables([read(table, "source_path", "ecosystem") for table in ("packages", "lockfiles")]),

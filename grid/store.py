@@ -196,11 +196,17 @@ class Lake:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def read(self, table: str, columns: Iterable[str] | None = None, filter: Filter | None = None) -> pa.Table:
+    def read(
+        self,
+        table: str,
+        columns: Iterable[str] | None = None,
+        filter: Filter | None = None,
+        marks: pa.Table | None = None,
+    ) -> pa.Table:
         """The rows of ``table`` that count, newest where a key was written more than once; order unspecified.
 
-        Every value of ``filter`` must be met (see ``Filter``). Raises LakeInvalid naming a file that is damaged
-        or is none of ours.
+        Every value of ``filter`` must be met (see ``Filter``). ``marks``, if they were read before, spare reading them
+        with each of several tables of facts. Raises LakeInvalid naming a file that is damaged or is none of ours.
         """
         spec = _table(table)
         wanted = list(columns) if columns is not None else [c.name for c in spec.columns]
@@ -210,7 +216,10 @@ class Lake:
         early = {c: v for c, v in where.items() if commutes(spec, c)}
         rule = NEWEST.get(spec.name)
         needs = dict.fromkeys([*wanted, *where, *helpers(spec)])
-        marks = self._current_marks() if spec in FACT_TABLES else None  # before the facts: these are written first
+        if spec not in FACT_TABLES:
+            marks = None
+        elif marks is None:
+            marks = self.marks()  # before the facts: these are written first
         runs = self._current_runs(spec)
         rows = self._scan(spec, list(needs), early)
         if marks is not None:
@@ -225,6 +234,12 @@ class Lake:
         if late:
             rows = ds.dataset(rows).to_table(filter=_expression(spec, late))
         return rows.select(wanted)
+
+    def marks(self) -> pa.Table:
+        """(layer_digest, detector, task_id) of the newest successful scan of each layer and detector."""
+        names = ["layer_digest", "detector", "task_id", "scanned_at"]
+        rows = self._scan(LAYER_SCANS, names, {"status": "ok"})
+        return rows.filter(newest(rows, names[:2], ["scanned_at", "task_id"]))
 
     def scanned(self) -> dict[tuple[str, str, str], Known]:
         """What need not be scanned again, by (layer_digest, detector, detector_version).
@@ -406,12 +421,6 @@ class Lake:
                     f"{path} is damaged or was not written by scangrid",
                     remedy="remove the file: the next sweep scans again what it held",
                 ) from error
-
-    def _current_marks(self) -> pa.Table:
-        """(layer_digest, detector, task_id) of the newest successful scan of each layer and detector."""
-        names = ["layer_digest", "detector", "task_id", "scanned_at"]
-        rows = self._scan(LAYER_SCANS, names, {"status": "ok"})
-        return rows.filter(newest(rows, names[:2], ["scanned_at", "task_id"]))
 
     def _current_runs(self, table: Table) -> pa.Array | None:
         """The keys of the runs whose rows count, for tables that another table commits."""

@@ -68,6 +68,8 @@ def build(wanted: str = "") -> typer.Typer:
 
 def main() -> None:
     """Run the command: a user's mistake is one clear line and exit code 2, never a traceback."""
+    # numpy's library for matrices, of which we have none, would start a thread a core, and they spin
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         build(*sys.argv[1:2])()
     except GridError as error:
