@@ -36,6 +36,7 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "distro_support": ("matches", ["match_id"]),
     "findings": ("matches", ["match_id"]),
     "statements": ("matches", ["match_id"]),
+    "secret_statements": ("sweeps", ["sweep_id"]),
     "matched_packages": ("history", ["match_id"]),
     "package_events": ("history", ["match_id"]),
     "image_events": ("history", ["match_id"]),

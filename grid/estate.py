@@ -167,11 +167,13 @@ class Waiver(_Model):
     """One problem or a list of them, by any of its ids; without it every problem of ``purl``."""
     purl: Annotated[str, AfterValidator(_purl)] | Literal[""] = ""
     """A package URL; what it leaves out (version, qualifiers) is any."""
+    secret: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_ids)] = ()
+    """Instead of both: patterns of rules of secrets, or fingerprints."""
     repository: Patterns = ()
     """As ``repositories`` of a registry; without it all."""
     tag: Patterns = ()
     path: Patterns = ()
-    """The file that the package was found in."""
+    """The file that the package, or the secret, was found in."""
     reason: Annotated[str, Field(min_length=1)]
     expires: date | None = None
     """The first day, in UTC, on which it no longer applies."""
@@ -180,8 +182,10 @@ class Waiver(_Model):
 
     @model_validator(mode="after")
     def _names_something(self) -> Waiver:
-        if not self.id and not self.purl:
-            raise ValueError("a waiver needs an id or a purl")
+        if not (self.id or self.purl or self.secret):
+            raise ValueError("a waiver needs an id, a purl or a secret")
+        if self.secret and (self.id or self.purl):
+            raise ValueError("a waiver is about secrets or about vulnerabilities, not about both")
         return self
 
 

@@ -25,7 +25,7 @@ from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
 from grid.model import Distro
 from grid.schema import CHAINS, DISTRO_SUPPORT, FINDINGS, JAR_NAMES, MATCHES
 from grid.store import Lake
-from grid.suppression import Decided, Statement, decide
+from grid.suppression import Decided, Statement, decide, record
 from grid.suppression.apply import PACKAGES as SUPPRESSION_COLUMNS
 from grid.warehouse import connect, memory
 
@@ -80,6 +80,8 @@ def judge(
         columns=["digest", "ordinal", "layer_digest", "chain_id", "created_by"],
         filter={"digest": list(digests)},
     )
+    record.warn(statements, emit)
+    record.secrets(lake, sweep_id, statements)
     emit(Stage("squash"))
     squashed = _squash(lake, stack, detectors)
     layers = pc.unique(stack["layer_digest"])
@@ -108,7 +110,10 @@ def judge_again(
     """
     emit(Stage("match"))
     if statements is None:
-        statements = _last_statements(lake, sweep_id)
+        statements = record.last(lake, sweep_id)
+    record.warn(statements, emit)
+    if current:
+        record.secrets(lake, sweep_id, statements)
     judged = _match(lake, None, sweep_id, database, emit, statements, current)
     if not judged.packages:
         emit(Warned("the sweep has no package to match"))
@@ -378,21 +383,10 @@ def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> lis
     return sorted(row[0] for row in rows)
 
 
-def _last_statements(lake: Lake, sweep_id: str) -> list[Statement]:
-    last = lake.read("matches", ["match_id"], {"sweep_id": sweep_id})["match_id"].to_pylist()
-    rows = lake.read("statements", filter={"match_id": last}).sort_by("number").to_pylist() if last else []
-    return [Statement.of_row(row) for row in rows]
-
-
-def _decided(con: Any, found: pa.Table, statements: Sequence[Statement], emit: Emit) -> Decided:
-    """Compare findings with what is said against them; warns of statements that do not apply."""
+def _decided(con: Any, found: pa.Table, said: Sequence[Statement]) -> Decided:
+    """Compare findings with what is said against them."""
     today = datetime.now(UTC).date()
-    for state, sentence in (("expired", "have expired"), ("invalid", "cannot be applied")):
-        bad = [s for s in statements if s.state(today) == state]
-        if bad:
-            told = ", ".join(f"{s.origin}{f' ({s.problem})' if s.problem else ''}" for s in bad[:3])
-            more = f" and {len(bad) - 3} more: select * from statements" if len(bad) > 3 else ""
-            emit(Warned(f"{len(bad)} of {len(statements)} suppressing statements {sentence}: {told}{more}"))
+    statements = [s for s in said if s.about_findings]
     if not statements:
         return decide(con, (), found, pa.table({}), {}, today)
     con.register("found", found.select(["package_id"]))
@@ -457,7 +451,7 @@ def _match(
         evaluated = con.sql(_EVALUATED, params={"systems": [e.name for e in _SYSTEMS]}).to_arrow_table()
         found = con.sql(_FOUND).to_arrow_table()
         releases = con.sql(_RELEASES).to_arrow_table()
-        decided = _decided(con, rows, statements, emit)
+        decided = _decided(con, rows, statements)
     unordered = hits.unparsed.num_rows
     if hits.foreign.num_rows:
         emit(

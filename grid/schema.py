@@ -672,6 +672,31 @@ STATEMENTS = Table(
     ("match_id", "number"),
 )
 
+SECRET_STATEMENTS = Table(
+    "secret_statements",
+    "What the site says against secrets: a row for each waiver and line of an ignore file that may be about some. Of a "
+    "sweep the newest count.",
+    (
+        Column("sweep_id", LABEL, "the sweep"),
+        Column("said_at", TIME, "when the sweep was judged, or matched again"),
+        Column(
+            "number", SMALL, "from 1: of the statements that apply to a secret the lowest decides; 0: nothing is said"
+        ),
+        Column("kind", LABEL, "`waiver` or `ignore`"),
+        Column("origin", TEXT, "the file and the line"),
+        Column("state", LABEL, "`applies` or `expired`"),
+        Column("secrets", TEXTS, "patterns of rules, or fingerprints", True),
+        Column(
+            "repositories", TEXTS, "patterns, the last that matches decides; null for any, as are the next two", True
+        ),
+        Column("tags", TEXTS, "patterns, the last that matches decides", True),
+        Column("paths", TEXTS, "patterns of the file", True),
+        Column("reason", TEXT, "why, in a sentence", True),
+        Column("expires", LABEL, "YYYY-MM-DD: from that day on, in UTC, it does not apply; null for never", True),
+    ),
+    ("sweep_id", "said_at", "number"),
+)
+
 # --- the life of findings: what changed, match run by match run -----------------------------------
 
 HISTORY = Table(
@@ -766,7 +791,7 @@ LAKE_TABLES: tuple[Table, ...] = (
     LAYER_SCANS, ENTRIES, HIDERS, PATH_INDEX, LOCKFILES, PACKAGES, JAR_NAMES, OWNED_FILES, DISTROS, CONTENT_SETS, SECRETS,
     MALWARE, NOTES,
     MANIFESTS, IMAGES, IMAGE_LAYERS, CHAINS, HIDDEN, ORIGINS, CONFIG_CHECKS, SWEEPS, MATCHES, DISTRO_SUPPORT,
-    FINDINGS, STATEMENTS,
+    FINDINGS, STATEMENTS, SECRET_STATEMENTS,
     HISTORY, MATCHED_PACKAGES, PACKAGE_EVENTS, IMAGE_EVENTS, FINDING_EVENTS,
 )  # fmt: skip
 FACT_TABLES: tuple[Table, ...] = tuple(t for t in LAKE_TABLES if t.columns[1].name == "task_id")

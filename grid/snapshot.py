@@ -28,7 +28,7 @@ SCOPE: Mapping[str, str] = {
     "layer_scans": "SEMI JOIN raw.image_layers USING (layer_digest)",
     **{table.name: "SEMI JOIN raw.image_layers USING (layer_digest)" for table in FACT_TABLES},
     "jar_names": "SEMI JOIN raw.packages USING (sha1)",
-    "matches": _OF_SWEEP,
+    **dict.fromkeys(("matches", "secret_statements"), _OF_SWEEP),
     **dict.fromkeys(("findings", "statements", "distro_support"), "SEMI JOIN raw.matches USING (match_id)"),
     "history": "",
     **dict.fromkeys(("image_events", "finding_events"), _OF_IMAGE),

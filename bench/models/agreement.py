@@ -385,6 +385,10 @@ def _semver(dice: random.Random) -> str:
     return _three(dice) + dice.choice(("", "", "", "-alpha", "-beta.2", "-rc.1", "-rc.10"))
 
 
+def _revised(dice: random.Random) -> str:
+    return _three(dice) + dice.choice(("", "", "", "-1", "-2", "-10"))  # Bitnami's own builds of one version
+
+
 def _pep440(dice: random.Random) -> str:
     return _numbers(dice, 4) + dice.choice(("", "", "", "a1", "b2", "rc1", ".post1", ".dev3"))
 
@@ -402,7 +406,7 @@ _VERSIONS: dict[str, Callable[[random.Random], str]] = {
     "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm,
     "Photon OS": _photon, "Azure Linux": _rpm, "Red Hat": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
     "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver, "Pub": _semver,
-    "Hex": _semver, "SwiftURL": _semver, "ConanCenter": _semver, "Bitnami": _semver,
+    "Hex": _semver, "SwiftURL": _semver, "ConanCenter": _semver, "Bitnami": _revised,
 }  # fmt: skip
 
 

@@ -79,6 +79,7 @@ class ImageResult:
     advice: list[Row] = field(default_factory=list)
     """What to upgrade, the most urgent first."""
     secrets: list[Row] = field(default_factory=list)
+    suppressed_secrets: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
 
     @property
@@ -139,14 +140,16 @@ def images(con: Connection, sweep_id: str, selection: Selection) -> list[ImageRe
         found[key(row)].advice.append(row)
     for row in rows("SELECT * FROM sweep_image_secrets WHERE sweep_id = ?"):
         if not selection.severities or row["severity"] in selection.severities:
-            found[key(row)].secrets.append(row)
+            image = found[key(row)]
+            (image.secrets if row["suppressed_by"] is None else image.suppressed_secrets).append(row)
     for row in rows("SELECT * FROM sweep_image_notes WHERE sweep_id = ?"):
         found[key(row)].notes.append(row)
     for image in found.values():
         for listed in (image.vulnerabilities, image.suppressed):
             listed.sort(key=lambda r: (_RANK[r["severity"]], r["ecosystem"], r["package"], r["version"], r["vuln_id"]))
         image.advice.sort(key=urgency)
-        image.secrets.sort(key=lambda r: (_RANK[r["severity"]], r["path"], r["line"]))
+        for listed in (image.secrets, image.suppressed_secrets):
+            listed.sort(key=lambda r: (_RANK[r["severity"]], r["path"], r["line"]))
         image.notes.sort(key=lambda r: (r["path"], r["code"], r["message"]))
     return list(found.values())
 
@@ -171,6 +174,7 @@ def to_json(images: Sequence[ImageResult], done: Done, *, matched: bool) -> str:
                 "advice": [_trim(row) for row in image.advice],
                 "suppressed_vulnerabilities": [_trim(row) for row in image.suppressed],
                 "secret_findings": [_trim(row) for row in image.secrets],
+                "suppressed_secrets": [_trim(row) for row in image.suppressed_secrets],
                 "notes": [_trim(row) for row in image.notes],
             }
             for image in images

@@ -79,7 +79,9 @@ def show_images(
         if image.suppressed and suppressed:
             console.print(_suppressed(image))
         if image.secrets:
-            console.print(_secrets(image))
+            console.print(_secrets("Secrets", image.secrets))
+        if image.suppressed_secrets and suppressed:
+            console.print(_secrets("Suppressed secrets", image.suppressed_secrets))
         if image.notes:
             console.print(_notes(image))
     console.print(_effort(done))
@@ -114,8 +116,9 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
         line = severity_line(image.counts()) if image.vulnerabilities or not (doubt := _doubt(row)) else doubt
         if image.secrets:
             line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
-        if image.suppressed:
-            line.append(f"   {len({row['vuln_id'] for row in image.suppressed}):,} suppressed", style="dim")
+        if image.suppressed or image.suppressed_secrets:
+            hidden = len({row["vuln_id"] for row in image.suppressed}) + len(image.suppressed_secrets)
+            line.append(f"   {hidden:,} suppressed", style="dim")
         lines.append(line)
     if coverage is not None and coverage < 1:
         lines.append(Text(f"coverage {share(coverage)}: see the notes below", style="yellow"))
@@ -258,18 +261,22 @@ def _suppressed(image: ImageResult) -> RenderableType:
     return Padding(table, (0, 0, 0, 1))
 
 
-def _secrets(image: ImageResult) -> RenderableType:
+def _secrets(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left")
-    table.title = Text("Secrets", style="bold")
+    table.title = Text(title, style="bold")
     for name in ("severity", "what", "where", "value", "layer"):
         table.add_column(name, overflow="fold")
-    for row in image.secrets:
+    for row in rows:
+        kept = "in the image" if row["visible"] else "deleted later, still in the layer"
         table.add_row(
             Text(f" {row['severity']} ", style=STYLES[row["severity"]]),
             Text(str(row["title"])),
             Text(f"{row['path']}:{row['line']}"),
             Text(str(row["redacted"]), style="dim"),
-            Text("in the image" if row["visible"] else "deleted later, still in the layer", style="dim"),
+            Text(
+                kept if row["suppressed_by"] is None else f"{row['suppressed_by']}: {row['suppressed_reason'] or ''}",
+                style="dim",
+            ),
         )
     return Padding(table, (0, 0, 0, 1))
 
@@ -341,7 +348,7 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
         lines.append(severity_line(dict(rows)))
     ((secrets, hidden),) = con.sql(
         "SELECT count(DISTINCT fingerprint), count(DISTINCT fingerprint) FILTER (NOT visible) "
-        "FROM sweep_image_secrets WHERE sweep_id = ?",
+        "FROM sweep_image_secrets WHERE sweep_id = ? AND suppressed_by IS NULL",
         params=[done.sweep_id],
     ).fetchall()
     if secrets:

@@ -17,8 +17,9 @@
 -- risk_total: the sum over distinct ids
 -- packages: visible packages
 -- declared: packages that visible lock files ask for; null where the sweep did not read them
--- secrets: in any layer
+-- secrets: in any layer, without those suppressed
 -- secrets_hidden: of them, in files that a later layer hides
+-- secrets_suppressed: by waivers and ignore files; no other count has them
 -- malware: in any layer
 -- misconfigurations: failed checks
 -- notes: rows in `image_notes`
@@ -54,21 +55,24 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.packages, 0) END AS packages,
        CASE WHEN c.ck IS NOT NULL AND i.sweep_id IN (SELECT sweep_id FROM sweeps WHERE lockfiles)
             THEN coalesce(c.declared, 0) END AS declared,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets, 0) END AS secrets,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets_hidden, 0) END AS secrets_hidden,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets, 0) - coalesce(w.secrets, 0) END AS secrets,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(c.secrets_hidden, 0) - coalesce(w.hidden, 0) END AS secrets_hidden,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.malware, 0) END AS malware,
        CASE WHEN i.digest IS NOT NULL THEN coalesce(k.misconfigurations, 0) END AS misconfigurations,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(c.notes, 0) + len(c.doubts) END AS notes,
        c.os_namespace, c.os_matched, c.support AS distro_support, c.eol AS distro_eol,
        c.extended_eol AS distro_extended_eol,
        i.scanned_at, c.base_layers, c.base_evidence, coalesce(h.base_digest, c.base_digest) AS base_digest, h.base_name,
-       CASE WHEN c.match_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base
+       CASE WHEN c.match_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base,
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(w.secrets, 0) END AS secrets_suppressed
 FROM {images} i
 LEFT JOIN image_chains t ON t.digest = i.digest
 LEFT JOIN {_chain_states} c ON c.ck = {key:t.chain_id} AND {same:c}
 LEFT JOIN {_profiles} p ON p.digest = i.digest AND p.tag = i.tag AND p.repository = i.repository
   AND p.registry = i.registry AND p.sweep_id = i.sweep_id
 LEFT JOIN {_chain_severities} f ON f.ck = {chain:c.ck,p.profile} AND {same:f}
+LEFT JOIN {_waived_secrets} w ON w.digest = i.digest AND w.tag = i.tag AND w.repository = i.repository
+  AND w.registry = i.registry AND w.sweep_id = i.sweep_id
 LEFT JOIN (SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
            WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest) h ON h.digest = i.digest
 LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

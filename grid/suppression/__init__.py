@@ -100,6 +100,7 @@ def _waivers(estate: Estate) -> Iterable[Statement]:
             origin=waiver.origin or "estate",
             status="accepted",
             ids=waiver.id,
+            secrets=waiver.secret,
             repositories=waiver.repository,
             tags=waiver.tag,
             paths=waiver.path,

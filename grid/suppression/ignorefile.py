@@ -7,8 +7,11 @@
     vulnerabilities:
       - {id: CVE-2022-40897, paths: ["usr/**"], purls: ["pkg:deb/debian/curl"], expired_at: 2027-01-31, statement: why}
 
-Source: https://trivy.dev/latest/docs/configuration/filtering/. Ids of other findings (secrets, configuration) do not
-meet any vulnerability, so they have no effect; nor have the other parts of the YAML form.
+    secrets:
+      - {id: generic-api-key, paths: ["usr/share/doc/**"]}
+
+A line may also be the rule of a secret, or its fingerprint. Ids of other findings (configuration) meet nothing, and the
+other parts of the YAML form are not read. Source: https://trivy.dev/latest/docs/configuration/filtering/.
 """
 
 from __future__ import annotations
@@ -48,7 +51,13 @@ def _plain(text: str, name: str) -> Iterator[Statement]:
             if found := _EXPIRY.fullmatch(word):
                 expires = _day(found[1], f"{name}:{number}")
         yield Statement(
-            "ignore", f"{name}:{number}", "accepted", ids=(words[0],), expires=expires, reason=comment[:500]
+            "ignore",
+            f"{name}:{number}",
+            "accepted",
+            ids=(words[0],),
+            secrets=(words[0],),
+            expires=expires,
+            reason=comment[:500],
         )
 
 
@@ -62,15 +71,16 @@ def _yaml(text: str, name: str) -> Iterator[Statement]:
         raise SuppressionInvalid(f"{name}: not YAML ({type(error).__name__})") from None
     if data is None:
         return
-    entries = data.get("vulnerabilities") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(entries, list | None):
-        raise SuppressionInvalid(f"{name}:1: an ignore file is a mapping with a list of vulnerabilities")
-    for index, entry in enumerate(entries or ()):
-        line = entries.lc.item(index)[0] + 1  # type: ignore[union-attr]
-        yield _entry(entry, f"{name}:{line}")
+    parts = [data.get(name) for name in ("vulnerabilities", "secrets")] if isinstance(data, dict) else [""]
+    if not all(isinstance(entries, list | None) for entries in parts):
+        raise SuppressionInvalid(f"{name}:1: an ignore file is a mapping with lists of vulnerabilities and of secrets")
+    for secret, entries in enumerate(parts):
+        for index, entry in enumerate(entries or ()):
+            line = entries.lc.item(index)[0] + 1  # type: ignore[union-attr]
+            yield _entry(entry, f"{name}:{line}", secret=bool(secret))
 
 
-def _entry(entry: Any, place: str) -> Statement:
+def _entry(entry: Any, place: str, *, secret: bool) -> Statement:
     id = entry.get("id") if isinstance(entry, dict) else None
     if not isinstance(id, str) or not id:
         raise SuppressionInvalid(f"{place}: an entry needs an id")
@@ -79,8 +89,9 @@ def _entry(entry: Any, place: str) -> Statement:
         if parse(purl) is None:
             raise SuppressionInvalid(f"{place}: {purl!r} is not a package URL")
     expires = entry.get("expired_at")
+    ids, secrets = ((), (id,)) if secret else ((id,), ())
     return Statement(
-        "ignore", place, "accepted", ids=(id,), packages=purls, paths=paths,
+        "ignore", place, "accepted", ids=ids, secrets=secrets, packages=purls, paths=paths,
         expires=_day(expires, place) if expires is not None else None, reason=str(entry.get("statement") or "")[:500],
     )  # fmt: skip
 

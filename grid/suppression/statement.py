@@ -1,4 +1,4 @@
-"""One statement, whoever made it: which problems in which packages of which images, and what is said of them."""
+"""One statement, whoever made it: which problems (or secrets) in which images, and what is said of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUPPRESSING = ("not_affected", "fixed", "accepted")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A row of the table ``statements``. An empty tuple, and "", stand for any."""
+    """A row of the tables ``statements`` and ``secret_statements``. An empty tuple, and "", stand for any."""
 
     kind: str
     """``vex``, ``waiver`` or ``ignore``."""
@@ -21,6 +21,8 @@ class Statement:
     """The file, and the line or the number of the statement in it."""
     status: str
     ids: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """Patterns of the rules of secrets, or fingerprints; it is about no secret without one."""
     packages: tuple[str, ...] = ()
     """Package URLs; what one leaves out (version, qualifiers) is any."""
     registry: str = ""
@@ -41,6 +43,11 @@ class Statement:
     problem: str = ""
     """Why it cannot be applied; "" if it can."""
 
+    @property
+    def about_findings(self) -> bool:
+        """Whether it may be about vulnerabilities."""
+        return bool(self.ids or self.packages) or not self.secrets
+
     def state(self, today: date) -> str:
         """``applies``, ``expired`` or ``invalid``."""
         if self.problem:
@@ -48,7 +55,7 @@ class Statement:
         return "expired" if self.expires is not None and self.expires <= today else "applies"
 
     def row(self) -> dict[str, Any]:
-        """Its columns of the table ``statements``: what is not stated is null."""
+        """Its columns of these tables: what is not stated is null."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) or None for f in fields(self)}
         if self.expires is not None:
             values["expires"] = self.expires.isoformat()
@@ -59,7 +66,7 @@ class Statement:
         """The statement that a row of the table was made of."""
         values: dict[str, Any] = {}
         for field in fields(cls):
-            value = row[field.name]
+            value = row.get(field.name)
             if value is None:
                 continue
             if field.name == "expires":

@@ -187,14 +187,17 @@ vulnerabilities:
     statement: not reachable
   - id: CVE-2
 secrets:
-  - id: aws
+  - id: aws-access-token
+    paths: ["usr/share/**"]
 """
-    first, second = ignorefile.read(text, "ignore.yaml")
+    first, second, secret = ignorefile.read(text, "ignore.yaml")
     assert (first.origin, first.ids, first.paths, first.packages) == (
         "ignore.yaml:2", ("CVE-1",), ("usr/lib/**",), ("pkg:deb/debian/curl",),
     )  # fmt: skip
     assert (first.expires, first.reason) == (date(2027, 1, 31), "not reachable")
-    assert (second.origin, second.expires) == ("ignore.yaml:7", None)
+    assert (second.origin, second.expires, second.secrets) == ("ignore.yaml:7", None, ())
+    assert (secret.origin, secret.ids, secret.secrets) == ("ignore.yaml:9", (), ("aws-access-token",))
+    assert secret.paths == ("usr/share/**",) and second.about_findings and not secret.about_findings
     assert ignorefile.read(b"", "ignore.yaml") == []
 
 
@@ -205,6 +208,7 @@ secrets:
         (b"vulnerabilities: [\n", "i.yaml", "i.yaml:2:"),
         (b"vulnerabilities: {}\n", "i.yaml", "i.yaml:1:"),
         (b"- a\n", "i.yaml", "i.yaml:1:"),
+        (b"secrets:\n  - {paths: [a]}\n", "i.yaml", "i.yaml:2: an entry needs an id"),
         (b"vulnerabilities:\n  - {}\n", "i.yaml", "i.yaml:2: an entry needs an id"),
         (b"vulnerabilities:\n  - {id: a, purls: [curl]}\n", "i.yaml", "not a package URL"),
         (b"vulnerabilities:\n  - {id: a, paths: x}\n", "i.yaml", "lists of texts"),
@@ -247,7 +251,8 @@ def test_waivers_are_statements_with_their_line() -> None:
 @pytest.mark.parametrize(
     ("waiver", "line", "says"),
     [
-        ("{reason: x}", 3, "id or a purl"),
+        ("{reason: x}", 3, "an id, a purl or a secret"),
+        ("{id: CVE-1, secret: aws, reason: x}", 3, "not about both"),
         ("{id: CVE-1}", 3, "reason"),
         ("{id: CVE-1, reason: x, expires: soon}", 3, "expires"),
         ("{purl: curl, reason: x}", 3, "package URL"),
