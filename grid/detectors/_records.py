@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar, cast
 
@@ -28,6 +29,11 @@ def dispatcher(wants: Sequence[Wants]) -> Callable[[str, int], list[int]]:
 
     Equals asking every ``Wants.matcher()`` in turn, and ignores sizes as that does.
     """
+    return _dispatcher(tuple(wants))  # made once: a layer has many batches
+
+
+@lru_cache(maxsize=16)
+def _dispatcher(wants: tuple[Wants, ...]) -> Callable[[str, int], list[int]]:
     names: dict[str, list[int]] = {}
     paths: dict[str, list[int]] = {}
     always: list[int] = []

@@ -45,6 +45,8 @@ _FIELDS = re.compile(
 _SOURCE = re.compile(r"(\S+)(?:\s*\(([^()\s]+)\))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _BAD_VERSION = re.compile(r"[^!-~]")
+_PLAIN = re.compile(r"[A-Za-z0-9.:~_+-]+")
+"""What a package URL holds as it is, and the plus sign."""
 
 
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
@@ -107,6 +109,9 @@ def _chiselled(path: str, content: bytes) -> Iterator[Package | Note]:
 
 def purl(name: str, version: str, arch: str) -> str:
     """``pkg:deb/NAME@VERSION?arch=ARCH``: the view adds the distribution as namespace."""
+    told = f"pkg:deb/{name}@{version}?arch={arch}"
+    if all(map(_PLAIN.fullmatch, (name, version, arch))):  # nearly all; the library takes ten times as long
+        return told.replace("+", "%2B")
     return PackageURL("deb", None, name, version, {"arch": arch} if arch else None).to_string()
 
 

@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packageurl import PackageURL
 
-from grid.ecosystems.deb import CODENAMES, ECOSYSTEM
+from grid.ecosystems.deb import CODENAMES, ECOSYSTEM, purl
 from grid.model import Distro, Limits, Note, OwnedFile, Package
 from grid.testing import accept_ecosystem
 
@@ -187,3 +190,13 @@ def test_the_running_machine_as_dpkg_query_sees_it() -> None:
     packages = [p for p in found if isinstance(p, Package)]
     assert packages == found, "the running machine's database gave notes"
     assert sorted((p.name, p.version, p.arch, p.source_name, p.source_version) for p in packages) == expected
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9+._-]*", fullmatch=True),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    st.sampled_from(["", "amd64", "kfreebsd-amd64", "a+b", "x/y"]),
+)
+def test_a_package_url_is_spelt_as_the_reference_library_spells_it(name: str, version: str, arch: str) -> None:
+    library = PackageURL("deb", None, name, version, {"arch": arch} if arch else None)
+    assert purl(name, version, arch) == library.to_string()
