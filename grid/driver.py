@@ -6,14 +6,17 @@ themselves; what comes back is a few numbers a layer, so layer bytes never enter
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, Protocol
 
 from grid.detectors import Detector, detectors
@@ -28,12 +31,17 @@ from grid.errors import (
 )
 from grid.layers.scan import ENTRIES_VERSION, LayerFacts, scan_layer
 from grid.limiter import Limiter, LocalLimiter, RayLimiter
+from grid.model import Layer, Limits
 from grid.plan import Item, LayerTask, Source, under_limits
 from grid.registries import Access, Registry, connect
 from grid.store import Lake, LayerFailure
 
 TRIES = 3
 """Times a layer is read when the fault is one that can pass. Broken connections are resumed below this."""
+HAND_LAYERS = 16
+"""Short tasks go to a worker several at once, until they have so many layers: a call of Ray costs a millisecond."""
+HAND_SECONDS = 0.5
+"""And no more than take so long: the work that the death of a worker repeats, and the age of what a watcher sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,47 +192,52 @@ class RayExecutor:
     """On Ray: a cluster of its own on this machine, or the one at ``address``.
 
     A cluster that we start listens on loopback only, with token authentication on and no dashboard.
-    ``work`` is what a worker does with a task; it must be picklable.
+    ``work`` is what a worker does with a task; it must be picklable. ``hand_layers``: see ``HAND_LAYERS``.
     """
 
     def __init__(
-        self, address: str | None = None, *, num_cpus: int | None = None, ahead: int = 2, work: Work = run_task
+        self,
+        address: str | None = None,
+        *,
+        num_cpus: int | None = None,
+        ahead: int = 2,
+        hand_layers: int = HAND_LAYERS,
+        work: Work = run_task,
     ) -> None:
         self._ray, self._started = join_ray(address, num_cpus=num_cpus)
         self._ahead = ahead
+        self._hand_layers = hand_layers
         self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        # Ray itself retries a task whose worker dies; the second loss is judged here
-        self._task: Any = self._ray.remote(work).options(num_cpus=1, max_retries=1)
+        # Ray itself retries a hand whose worker dies; the second loss is judged here
+        self._work: Any = self._ray.remote(_on_worker(work)).options(num_cpus=1, max_retries=1)
 
     def run(self, tasks: Iterable[LayerTask]) -> Iterator[Outcome]:
-        """Keeps ``workers x ahead`` tasks under way and no more, however many there are."""
+        """Keeps ``workers x ahead`` hands of tasks under way and no more, however many there are."""
         ray = self._ray
-        queue = iter(tasks)
-        extra: list[LayerTask] = []
-        running: dict[Any, LayerTask] = {}
+        hands = _Hands(tasks, self.workers, self._hand_layers)
+        running: dict[Any, tuple[LayerTask, ...]] = {}
         try:
             while True:
-                while len(running) < self.workers * self._ahead:
-                    task = extra.pop() if extra else next(queue, None)
-                    if task is None:
-                        break
-                    running[self._task.remote(task)] = task
+                while len(running) < self.workers * self._ahead and (hand := hands.deal()):
+                    running[self._work.remote(_packed(hand))] = hand
                 if not running:
                     return
-                done, _ = ray.wait(list(running), num_returns=1)
+                # asking costs by the number under way: in a large cluster some are taken at once, but none waits long
+                done, _ = ray.wait(list(running), num_returns=1 + len(running) // 16, timeout=0.1)
                 for ref in done:
-                    task = running.pop(ref)
+                    hand = running.pop(ref)
                     try:
-                        yield from ray.get(ref)
+                        seconds, outcomes = pickle.loads(ray.get(ref))  # noqa: S301 - from our own workers
                     except ray.exceptions.RayTaskError as error:
                         # a bug or a lake that cannot be written: not the layers' fault, so say it aloud
                         cause = error.cause if isinstance(error.cause, GridError) else None
                         raise cause or LayerError(f"a layer task failed: {type(error.cause).__name__}") from None
                     except (ray.exceptions.RayError, OSError):
-                        if len(task.items) > 1:
-                            extra.extend(task.split())
-                        else:
-                            yield self._lost(task)
+                        if not hands.again(hand):
+                            yield self._lost(hand[0])
+                    else:
+                        hands.took(seconds / len(hand))
+                        yield from outcomes
         finally:
             for ref in running:
                 with suppress(Exception):
@@ -243,6 +256,76 @@ class RayExecutor:
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
+
+
+class _Hands:
+    """Deals tasks in their order, several at once while they are short; near the end ever fewer, so that none waits."""
+
+    def __init__(self, tasks: Iterable[LayerTask], workers: int, most_layers: int) -> None:
+        self._queue = iter(tasks)
+        self._left = len(tasks) if isinstance(tasks, Sized) else None
+        self._workers = workers
+        self._most_layers = most_layers
+        self._alone: list[LayerTask] = []
+        self._pace = HAND_SECONDS  # seconds a task; until one has ended they go singly
+
+    def deal(self) -> tuple[LayerTask, ...]:
+        """The next tasks for one worker; empty when there are none."""
+        if self._alone:
+            return (self._alone.pop(),)
+        most = HAND_SECONDS / max(self._pace, 1e-6)
+        if self._left is not None:
+            most = min(most, self._left / (2 * self._workers))
+        hand: list[LayerTask] = []
+        layers = 0
+        while not hand or (len(hand) + 1 <= most and layers < self._most_layers):
+            task = next(self._queue, None)
+            if task is None:
+                break
+            hand.append(task)
+            layers += len(task.items)
+        if self._left is not None:
+            self._left -= len(hand)
+        return tuple(hand)
+
+    def took(self, seconds: float) -> None:
+        """A task took so long. A slow one counts at once, a fast one by half: it may have been lucky."""
+        self._pace = max(seconds, (self._pace + seconds) / 2)
+
+    def again(self, hand: tuple[LayerTask, ...]) -> bool:
+        """Try a hand again whose worker has died, in its parts; false if it has none."""
+        parts = hand if len(hand) > 1 else hand[0].split()
+        if len(parts) > 1:
+            self._alone.extend(reversed(parts))
+        return len(parts) > 1
+
+
+def _on_worker(work: Work) -> Callable[[bytes], bytes]:
+    def run_tasks(hand: bytes) -> bytes:
+        started = time.monotonic()
+        outcomes = [outcome for task in pickle.loads(hand) for outcome in work(task)]  # noqa: S301
+        return _packed((time.monotonic() - started, outcomes))
+
+    return run_tasks
+
+
+def _packed(what: object) -> bytes:
+    """Pickled here, for Ray's pickler and that of dataclasses run Python for each layer; bytes go as they are."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _REDUCERS
+    pickler.dump(what)
+    return buffer.getvalue()
+
+
+def _reducer(kind: type) -> Callable[[Any], tuple[type, tuple[Any, ...]]]:
+    values = attrgetter(*(field.name for field in fields(kind)))
+    return lambda one: (kind, values(one))
+
+
+_REDUCERS: dict[type, Callable[[Any], Any]] = {
+    kind: _reducer(kind) for kind in (LayerTask, Item, Layer, Source, Access, Limits, Outcome)
+}
 
 
 def join_ray(address: str | None = None, *, num_cpus: int | None = None) -> tuple[Any, bool]:

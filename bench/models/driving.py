@@ -44,6 +44,7 @@ def _cost(work: Work) -> Outcome:
         wanted={"tasks": tasks, "outcomes": tasks, "errors": 0, "rows": tasks},
         figures={
             "cost": told["cpu"] / tasks * 1e3,
+            "alone": told["cpu_alone"] / told["alone"] * 1e3,
             "wall": told["wall"] / tasks * 1e3,
             "tasks": tasks,
             "workers": told["workers"],
@@ -52,7 +53,7 @@ def _cost(work: Work) -> Outcome:
 
 
 def cost(layout: str, layers: list[list[Any]], lake: str) -> dict[str, Any]:
-    """Run a task a layer on two workers and add up this process's CPU: the driver's."""
+    """Run a task a layer on two workers and add up this process's CPU: the driver's; also if each is a call of Ray."""
     Lake.open(lake, create=True)
     tasks = [one for task in _tasks(layout, layers, lake, {"entries": ENTRIES_VERSION}, 2) for one in task.split()]
     executor = RayExecutor(num_cpus=2)
@@ -60,11 +61,15 @@ def cost(layout: str, layers: list[list[Any]], lake: str) -> dict[str, Any]:
         list(executor.run(_again(tasks[:64], "warm")))
         with clock() as told:
             outcomes = list(executor.run(tasks))
+        with clock() as single:
+            alone = list(RayExecutor(hand_layers=1).run(_again(tasks[: max(1, len(tasks) // 5)], "alone")))
     finally:
         executor.close()
     marks = Lake.open(lake).scanned()
-    return {"tasks": len(tasks), "outcomes": len(outcomes), "errors": sum(bool(o.error_code) for o in outcomes),
-            "rows": len(marks), "cpu": told.cpu, "wall": told.wall, "workers": executor.workers}  # fmt: skip
+    errors = sum(bool(o.error_code) for o in [*outcomes, *alone])
+    return {"tasks": len(tasks), "outcomes": len(outcomes), "errors": errors, "rows": len(marks),
+            "cpu": told.cpu, "wall": told.wall, "workers": executor.workers,
+            "alone": len(alone), "cpu_alone": single.cpu}  # fmt: skip
 
 
 def _tiny(number: int) -> BuiltLayer:

@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from grid.driver import Outcome, RayExecutor, run_task, versions
+from grid.driver import HAND_LAYERS, Outcome, RayExecutor, run_task, versions
 from grid.errors import LakeError
 from grid.model import Layer, Limits
-from grid.plan import LayerTask, Source, plan
+from grid.plan import Item, LayerTask, Source, plan
 from grid.registries import Access
 from grid.store import Lake
 from grid.testing import ImageBuilder, LayerBuilder, write_layout
@@ -125,24 +127,100 @@ def test_a_fault_of_the_lake_ends_the_sweep_and_is_said_aloud(ray_executor: RayE
         list(RayExecutor(work=work).run(tasks))
 
 
-def test_no_more_tasks_are_under_way_than_bounded(ray_executor: RayExecutor, tmp_path: Path) -> None:
-    _, (task,), _ = make_tasks(tmp_path, 1)
-    handed_out = 0
-
-    def tasks() -> Iterator[LayerTask]:
-        nonlocal handed_out
-        for _ in range(50):
-            handed_out += 1
-            yield task
+def test_a_layer_that_kills_its_worker_fails_alone_among_short_tasks(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (task,), layers = make_tasks(tmp_path, 24)
+    deadly = layers[20].digest
 
     def work(task: LayerTask) -> list[Outcome]:
+        if task.items[0].layer.digest == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
         return [Outcome(task.items[0].layer.digest, 1, 1, 0.0)]
 
-    executor = RayExecutor(work=work)
-    most = 0
-    for done, _ in enumerate(executor.run(tasks()), 1):
+    # no length: so many at once that one of several ends at the deadly one
+    outcomes = list(RayExecutor(work=work).run(iter(task.split())))
+    assert sorted(o.digest for o in outcomes) == sorted(layer.digest for layer in layers)
+    assert {o.digest: o.error_code for o in outcomes if o.error_code} == {deadly: "WorkerLost"}
+
+
+# --- what is under way ---------------------------------------------------------------------------
+
+
+def most_under_way(executor: RayExecutor, tasks: Sequence[LayerTask], *, told: bool) -> int:
+    """Run the tasks, and the most of them that were under way at once; ``told``: the executor knows how many come."""
+    handed_out = most = 0
+
+    class Counted(Sequence[LayerTask]):
+        def __len__(self) -> int:
+            return len(tasks)
+
+        def __getitem__(self, place: Any) -> Any:
+            return tasks[place]
+
+        def __iter__(self) -> Iterator[LayerTask]:
+            nonlocal handed_out
+            for task in tasks:
+                handed_out += 1
+                yield task
+
+    done = 0
+    for done, _ in enumerate(executor.run(Counted() if told else iter(Counted())), 1):
         most = max(most, handed_out - done)
-    assert handed_out == 50 and most <= executor.workers * 2
+    assert handed_out == done == len(tasks)
+    return most
+
+
+def lasting(seconds: float = 0.0) -> Callable[[LayerTask], list[Outcome]]:
+    def work(task: LayerTask) -> list[Outcome]:
+        time.sleep(seconds)
+        return [Outcome(task.items[0].layer.digest, 1, 1, 0.0)]
+
+    return work
+
+
+def test_no_more_tasks_are_under_way_than_bounded(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (task,), _ = make_tasks(tmp_path, 1)
+    executor = RayExecutor(work=lasting())
+    assert most_under_way(executor, [task] * 400, told=False) <= executor.workers * 2 * HAND_LAYERS
+    singly = RayExecutor(work=lasting(), hand_layers=1)
+    assert most_under_way(singly, [task] * 50, told=False) <= executor.workers * 2
+
+
+def test_short_tasks_travel_together(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (task,), _ = make_tasks(tmp_path, 1)
+    executor = RayExecutor(work=lasting())
+    assert most_under_way(executor, [task] * 200, told=True) > executor.workers * 4
+
+
+def test_long_tasks_and_tasks_of_many_layers_travel_singly(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (many,), _ = make_tasks(tmp_path, HAND_LAYERS)
+    executor = RayExecutor(work=lasting())
+    assert most_under_way(executor, [many] * 50, told=False) <= executor.workers * 2
+    assert most_under_way(RayExecutor(work=lasting(0.3)), many.split()[:10], told=False) <= executor.workers * 2
+
+
+def test_the_last_tasks_are_shared_out_evenly(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (task,), _ = make_tasks(tmp_path, 1)
+    executor = RayExecutor(work=lasting())
+    assert most_under_way(executor, [task] * executor.workers * 4, told=True) <= executor.workers * 2
+
+
+def test_a_task_reaches_its_worker_as_it_was_sent(ray_executor: RayExecutor, tmp_path: Path) -> None:
+    _, (task,), _ = make_tasks(tmp_path, 3)
+    item = task.items[0]
+    layer = replace(item.layer, size=-1, created_by="RUN ü", urls=("https://example.org/",))
+    source = Source(Access("docker", "r.example", "r", "env:R", True, "ca", True, 1.5), "a/b")
+    sent = replace(
+        task,
+        items=(*task.items, Item(layer, (source, *item.sources))),
+        limits=Limits(max_ratio=7),
+        detectors=("secrets",),
+        listing=False,
+    )
+
+    def work(task: LayerTask) -> list[Outcome]:
+        return [Outcome("", 1, 2, 0.25, "code", repr(task))]
+
+    assert list(RayExecutor(work=work).run([sent])) == [Outcome("", 1, 2, 0.25, "code", repr(sent))]
 
 
 def test_a_sweep_that_is_given_up_leaves_no_task_behind(ray_executor: RayExecutor, tmp_path: Path) -> None:
