@@ -121,8 +121,9 @@ def _macros(place: str, widened: Sequence[str]) -> str:
 
 @cache
 def _key() -> str:
-    """Names the views of this program, for the version of DuckDB that is here."""
-    told = f"{duckdb.__version__}\n{sorted(statements().items())!r}"
+    """Names the views of this program, and the types of their columns, for the version of DuckDB that is here."""
+    types = [(column.name, str(column.type)) for table in LAKE_TABLES for column in table.columns]
+    told = f"{duckdb.__version__}\n{sorted(statements().items())!r}\n{types!r}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 
