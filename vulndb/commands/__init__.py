@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from importlib import import_module
 from typing import Any
 
@@ -14,20 +15,20 @@ PARTS = ("update", "look", "carry", "java")
 class _Commands(TyperGroup):
     """The commands of ``PARTS``, imported when one of them, or their list, is asked for: `scangrid --help` is not."""
 
-    def _load(self) -> None:
-        if not self.commands:
+    _loaded: MutableMapping[str, Any]
+
+    @property
+    def commands(self) -> MutableMapping[str, Any]:
+        if not self._loaded:
             whole = typer.Typer()
             for part in PARTS:
                 import_module(f"vulndb.commands.{part}").add(whole)
-            self.commands.update(typer.main.get_group(whole).commands)
+            self._loaded = dict(typer.main.get_group(whole).commands)
+        return self._loaded
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        self._load()
-        return super().list_commands(ctx)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        self._load()
-        return super().get_command(ctx, cmd_name)
+    @commands.setter
+    def commands(self, _: MutableMapping[str, Any]) -> None:
+        self._loaded = {}
 
 
 app = typer.Typer(
