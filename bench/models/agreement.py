@@ -149,6 +149,8 @@ def reason(
                 return "unfixed in RHEL, in AlmaLinux and Rocky images"
         if base in ("AlmaLinux", "Red Hat") and ".module" in version:
             return "a module's build without a label"
+        if base == "Bitnami" and re.search(r"-\d+$", version):
+            return "rebuilds of Bitnami's"
         if base == "Packagist" and "-p" in version + ours:
             return "Composer's patch releases"
     if kind == "theirs only" and (namespace, package) in written.folded:
@@ -385,10 +387,6 @@ def _semver(dice: random.Random) -> str:
     return _three(dice) + dice.choice(("", "", "", "-alpha", "-beta.2", "-rc.1", "-rc.10"))
 
 
-def _revised(dice: random.Random) -> str:
-    return _three(dice) + dice.choice(("", "", "", "-1", "-2", "-10"))  # Bitnami's own builds of one version
-
-
 def _pep440(dice: random.Random) -> str:
     return _numbers(dice, 4) + dice.choice(("", "", "", "a1", "b2", "rc1", ".post1", ".dev3"))
 
@@ -406,7 +404,7 @@ _VERSIONS: dict[str, Callable[[random.Random], str]] = {
     "Rocky Linux": _rpm, "Oracle Linux": _rpm, "Amazon Linux": _rpm, "SUSE": _rpm, "openSUSE": _rpm,
     "Photon OS": _photon, "Azure Linux": _rpm, "Red Hat": _rpm, "PyPI": _pep440, "npm": _semver, "RubyGems": _gem,
     "Packagist": _semver, "Maven": _maven, "Go": _semver, "crates.io": _semver, "NuGet": _semver, "Pub": _semver,
-    "Hex": _semver, "SwiftURL": _semver, "ConanCenter": _semver, "Bitnami": _revised,
+    "Hex": _semver, "SwiftURL": _semver, "ConanCenter": _semver, "Bitnami": _three,
 }  # fmt: skip
 
 
@@ -485,6 +483,8 @@ _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_^~:-]{0,60}")
 
 def _below(namespace: str) -> Callable[[str], str]:
     base = namespace.partition(":")[0]
+    if base == "Bitnami":
+        return lambda version: f"{version}-2"  # its own builds of a version, which its advisories never name
     scheme = _VERSIONS.get(base)
     if scheme is _deb:
         return lambda version: f"{version}~1"
