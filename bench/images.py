@@ -9,16 +9,19 @@ import hashlib
 import io
 import json
 import random
+import re
 import shutil
 import subprocess
 import sysconfig
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from email.parser import HeaderParser
 from pathlib import Path
 
+from bench import gather
 from bench.models import Absent
 from grid.testing import BuiltLayer, ImageBuilder, LayerBuilder, write_layout
 from grid.testing.layers import OCI_LAYER
@@ -31,6 +34,15 @@ SITE = "usr/local/lib/python3/site-packages"
 NODE = "usr/local/lib/node_modules"
 APP = {SITE: "opt/venv/lib/python3/site-packages", NODE: "srv/app/node_modules"}
 """Where an application has the same files: some scanners do not look for secrets below /usr and in node_modules."""
+JARS = "srv/java"
+"""Where the jars lie that say what they are in one ``pom.properties`` of their own: they are counted."""
+JAVA = (
+    "ant", "clojure", "groovy", "jruby", "libactivemq-java", "libbatik-java", "libbcprov-java", "libfop-java",
+    "libgradle-core-java", "libguava-java", "libh2-java", "libhsqldb-java", "libjackson2-databind-java",
+    "libjetty9-java", "libmaven3-core-java", "libnetty-java", "libspring-web-java", "libtomcat10-java",
+    "libxerces2-java", "scala-library",
+)  # fmt: skip
+"""Debian packages of jars."""
 _SKIPPED = ("__pycache__", ".git")
 
 
@@ -48,17 +60,18 @@ class Made:
     notes: list[str] = field(default_factory=list)
 
 
-def make(size: str, folder: Path, app: bool = False) -> Made:
+def make(size: str, folder: Path, app: bool = False, java: bool = False) -> Made:
     """The image for a size; the large one is built once and kept. Raises Absent if it cannot be built here.
 
-    ``app`` has the large image's Python and Node files where an application has them, not the system.
+    ``app`` has the large image's Python and Node files where an application has them, not the system. With ``java`` a
+    layer of jars takes the place of a part of the Python files.
     """
     if size == "verify":
-        return small(folder / "small-image")
-    kept = folder / f"{'app' if app else 'large'}-image-{RECIPE}"
+        return small(folder / f"small{'-java' * java}-image", java)
+    kept = folder / f"{'app' if app else 'java' if java else 'large'}-image-{RECIPE}"
     if not (kept / "made.json").exists():
         shutil.rmtree(kept, ignore_errors=True)
-        made = large(kept, APP if app else {})
+        made = large(kept, APP if app else {}, jars(folder / "java-debs") if java else ())
         (kept / "made.json").write_text(json.dumps(asdict(made)))
     return Made(**json.loads((kept / "made.json").read_text()))
 
@@ -96,11 +109,11 @@ def planted() -> dict[str, str]:
 
 # --- the small image -----------------------------------------------------------------------------
 
-DEBS, WHEELS, MODULES = 120, 60, 240
+DEBS, WHEELS, MODULES, ARCHIVES = 120, 60, 240, 30
 
 
-def small(folder: Path) -> Made:
-    """A few megabytes, the same everywhere: Debian-, Python- and Node-like layers, text, noise and secrets."""
+def small(folder: Path, java: bool = False) -> Made:
+    """A few megabytes, the same everywhere: Debian-, Python- and Node-like layers, text, noise, secrets; jars."""
     dice = random.Random(1)  # noqa: S311 - the same in every run
     base = LayerBuilder().dir("etc").file("etc/os-release", 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n')
     base.file("etc/debian_version", "12.5\n")
@@ -122,9 +135,26 @@ def small(folder: Path) -> Made:
         modules.file(f"{NODE}/module{n}/package.json", json.dumps({"name": f"module{n}", "version": f"3.{n}.0"}))
         modules.file(f"{NODE}/module{n}/index.js", _prose(dice, 8_000))
     layers = [base, wheels, modules, _secrets()]
-    write_layout(folder, {"": ImageBuilder(*layers)})
     wanted = {"deb": DEBS, "pypi": WHEELS, "npm": MODULES, "planted": len(planted())}
+    if java:
+        layers.append(LayerBuilder())
+        for n in range(ARCHIVES):
+            layers[-1].file(
+                f"{JARS}/art{n}-4.{n}.jar", _jar("org.example", f"art{n}", f"4.{n}", dice.randbytes(40_000))
+            )
+        wanted["jars"] = ARCHIVES
+    write_layout(folder, {"": ImageBuilder(*layers)})
     return Made(str(folder), sum(len(layer.tar()) for layer in layers), wanted)
+
+
+def _jar(group: str, artifact: str, version: str, classes: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as jar:
+        jar.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF"), "Manifest-Version: 1.0\r\n\r\n")
+        text = f"groupId={group}\nartifactId={artifact}\nversion={version}\n"
+        jar.writestr(zipfile.ZipInfo(f"META-INF/maven/{group}/{artifact}/pom.properties"), text)
+        jar.writestr(zipfile.ZipInfo("org/example/Main.class"), classes)
+    return buffer.getvalue()
 
 
 def _secrets() -> LayerBuilder:
@@ -145,8 +175,31 @@ def _prose(dice: random.Random, size: int) -> str:
 DEBIAN_BYTES, PYTHON_BYTES = 520_000_000, 450_000_000
 
 
-def large(folder: Path, moved: Mapping[str, str]) -> Made:
-    """About 1 GB: this Debian's package database and files, this Python's packages, this Node's modules, secrets.
+def jars(folder: Path) -> list[tuple[str, bytes]]:
+    """(path, content) of the jars of Debian packages, fetched into ``folder``. Raises Absent without apt-get."""
+    found: dict[str, bytes] = {}
+    for package in gather.debs(folder, JAVA):
+        for path, content, _, target in gather.members(package):
+            if path.endswith(".jar") and target is None:
+                name = path.rpartition("/")[2]
+                found[f"{JARS}/{name}" if _plain(name, content) else path] = content
+    return sorted(found.items())
+
+
+def _plain(name: str, content: bytes) -> bool:
+    """Whether a jar has one ``pom.properties``, nothing in its name that speaks against it, and no archive within."""
+    with zipfile.ZipFile(io.BytesIO(content)) as jar:
+        inside = jar.namelist()
+        poms = [n for n in inside if n.endswith("pom.properties")]
+        if len(poms) != 1 or any(n.endswith((".jar", ".war")) for n in inside):
+            return False
+        stated = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", jar.read(poms[0]).decode("latin-1"), re.MULTILINE))
+    whole = f"{stated.get('artifactId')}-{stated.get('version')}"
+    return "None" not in whole and (name.startswith(whole) or re.search("-[0-9]", name) is None)
+
+
+def large(folder: Path, moved: Mapping[str, str], java: Sequence[tuple[str, bytes]] = ()) -> Made:
+    """About 1 GB: this Debian's package database and files, this Python's packages, this Node's modules, secrets; jars.
 
     Which files is drawn by the hashes of their paths: a fair sample, and the same each time on one machine. Raises
     Absent without dpkg.
@@ -165,7 +218,7 @@ def large(folder: Path, moved: Mapping[str, str]) -> Made:
         debian.add(path, str(path).lstrip("/"))
     python = _Layer(folder / "python.tar")
     site = Path(sysconfig.get_path("purelib"))
-    for path in _drawn(_below(site), PYTHON_BYTES):
+    for path in _drawn(_below(site), PYTHON_BYTES - sum(len(content) for _, content in java)):
         python.add(path, f"{moved.get(SITE, SITE)}/{path.relative_to(site)}")
     layers = [debian, python]
     notes = []
@@ -176,6 +229,11 @@ def large(folder: Path, moved: Mapping[str, str]) -> Made:
         for path in sorted(_below(npm)):
             layers[-1].add(path, f"{moved.get(NODE, NODE)}/{path.relative_to(npm)}")
     wanted = {"deb": _debs(), "pypi": sum(x.wheels for x in layers), "npm": sum(x.modules for x in layers)}
+    if java:
+        layers.append(_Layer(folder / "java.tar"))
+        for name, content in java:
+            layers[-1].put(name, content, 0o644)
+        wanted["jars"] = sum(name.startswith(f"{JARS}/") for name, _ in java)
     text = sum(layer.text for layer in layers) / sum(layer.bytes for layer in layers)
     built = [layer.blob() for layer in layers]
     total = sum(layer.bytes for layer in layers) + len(_secrets().tar())
@@ -240,14 +298,18 @@ class _Layer:
                 info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
                 self._tar.addfile(info)
             elif path.is_file():
-                content = path.read_bytes()
-                info.size, info.mode = len(content), path.stat().st_mode & 0o7777
-                self._tar.addfile(info, io.BytesIO(content))
-                self._count(name, content)
-                self.bytes += len(content) + 512
-                self.text += 0 if b"\0" in content[:8192] else len(content)
+                self.put(name, path.read_bytes(), path.stat().st_mode & 0o7777)
         except OSError:
             pass
+
+    def put(self, name: str, content: bytes, mode: int) -> None:
+        """A file."""
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(content), mode
+        self._tar.addfile(info, io.BytesIO(content))
+        self._count(name, content)
+        self.bytes += len(content) + 512
+        self.text += 0 if b"\0" in content[:8192] else len(content)
 
     def _count(self, name: str, content: bytes) -> None:
         """Package records by their own formats' readers: the mail parser and json."""

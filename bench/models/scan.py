@@ -11,7 +11,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from bench.images import PLANTED, Made, blob_paths, make
+from bench.images import JARS, PLANTED, Made, blob_paths, make
 from bench.models import Outcome, Work, clock, median, one_core
 from grid.detectors import detectors
 from grid.estate import Estate
@@ -25,7 +25,7 @@ GB = 1e9
 
 def measure(work: Work) -> Outcome:
     """CPU per uncompressed GB of the scan and of both floors; what the scan found."""
-    made = make(work.size, work.folder)
+    made = make(work.size, work.folder, java=work.parameters.get("java", False))
     one_core()
     registry = connect(Access("oci", made.layout))
     (repository,) = registry.repositories()
@@ -87,7 +87,8 @@ def _scan(registry: Registry, repository: str, layers: tuple, chosen: tuple) -> 
     for layer in layers:
         with registry.open_blob(repository, layer) as chunks:
             facts = scan_layer(chunks, layer, chosen)
-        packages = facts.tables["packages"].select(["ecosystem", "found_as"]).to_pylist()
+        packages = facts.tables["packages"].select(["ecosystem", "found_as", "source_path"]).to_pylist()
+        counts["jars"] += sum(row["ecosystem"] == "maven" and row["source_path"].startswith(JARS) for row in packages)
         counts.update(row["ecosystem"] for row in packages if row["found_as"] != SBOM)  # named by another's record
         secrets = facts.tables["secrets"]["path"].to_pylist()
         files.update(path for path in secrets if path.startswith(PLANTED + "/"))

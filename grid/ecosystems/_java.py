@@ -64,6 +64,8 @@ _CLASSIFIER = re.compile(
 )
 _BUNDLE = re.compile(r"([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)_([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9._-]*)")
 """How Eclipse names its bundles."""
+_DERBY = re.compile(r"([0-9]+\.[0-9]+)\.([0-9]{1,3})([0-9]{6})(?:\.[0-9?]+)?")
+"""Derby's bundles: 10.14.2.1 is 10.14.2000001, and a build number or question marks."""
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 
@@ -315,6 +317,8 @@ def _from_manifest(headers: dict[str, str], stem: str) -> _Identity | None:
     else:
         for header in ("implementation-version", "bundle-version", "specification-version"):
             version = headers.get(header, "")
+            if header == "bundle-version" and (derby := _DERBY.fullmatch(version)) and stem.startswith("derby"):
+                version = f"{derby[1]}.{derby[2]}.{derby[3].lstrip('0') or '0'}"
             if _VERSION.fullmatch(version) and (header != "specification-version" or "bundle-name" in headers):
                 break
             version = ""

@@ -192,6 +192,13 @@ def test_the_main_section_of_a_manifest(end: bytes) -> None:
     assert main_section(end.join(lines)) == {"manifest-version": "1.0", "bundle-name": "a very long name"}
 
 
+def test_the_version_of_a_derby_bundle_is_decoded() -> None:
+    content = jar(manifest(Bundle_Version="10.14.2000000.???", Bundle_SymbolicName="derby"))
+    assert found(content, "derby.jar") == [("org.apache.derby:derby", "10.14.2.0")]
+    content = jar(manifest(Bundle_Version="10.8.3000001.1476465", Bundle_SymbolicName="derby"))
+    assert found(content, "derbyclient.jar") == [("org.apache.derby:derbyclient", "10.8.3.1")]
+
+
 def test_properties_elsewhere_count_if_they_state_all_three() -> None:
     whole = "groupId=g\nartifactId=art\nversion=1.0\n"
     assert found(jar({"pom.properties": whole}), "app.jar") == [("g:art", "1.0")]

@@ -1,0 +1,305 @@
+"""Why another scanner lists other packages: rules, each a row of the table in ``grid/ecosystems/README.md``.
+
+A rule is asked about one package that only one side lists, with both sides' lists of that image. The first that applies
+counts; a difference without one is unexplained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.answers import Found
+from grid.ecosystems import BY_NAME
+from grid.errors import VersionInvalid
+
+LOCKS = re.compile(
+    r"(?:.*/)?(?:[^/]*package[^/]*lock[^/]*\.json|npm-shrinkwrap\.json|[^/]*yarn[^/]*\.lock|pnpm-lock\.ya?ml|bun\.lock|"
+    r"deno\.lock|Gemfile[^/]*\.lock|gems\.locked|composer[^/]*\.lock|[Cc]argo[^/]*\.lock|[^/]*poetry[^/]*\.lock|uv\.lock|"
+    r"pdm\.lock|Pipfile\.lock|pylock[^/]*\.toml|[^/]*require[^/]*\.txt|requirements/[^/]+\.txt|go\.(?:mod|sum)|modules\.txt|[^/]*pom\.xml|"
+    r"[^/]*gradle[^/]*|build\.sbt\.lock|packages\.(?:lock\.json|config)|[^/]+\.props|[^/]+\.(?:cs|fs|vb)proj|"
+    r"[^/]*mix\.lock|rebar\.lock|pubspec\.lock|Package\.resolved|Podfile\.lock|stack\.yaml\.lock|cabal\.project\.freeze|"
+    r"renv\.lock|Manifest\.toml|conan\.lock|conanfile\.txt|conda-lock\.ya?ml|environment\.ya?ml|setup\.py|(?<!specifications/)(?<!specifications/default/)[^/]+\.gemspec)"
+)
+"""Files that ask for packages, whether these are there or not."""
+_SBOM = re.compile(r".*(?:spdx|bom\.|cdx|cyclonedx)[^/]*", re.IGNORECASE)
+_WORKFLOW = re.compile(r"(?:.*/)?\.github/.*")
+
+
+class Side:
+    """One scanner's list of an image, and what it says of a file or under a name."""
+
+    def __init__(self, found: Iterable[Found]) -> None:
+        self.found = frozenset(found)
+
+    @cached_property
+    def _paths(self) -> dict[str, list[Found]]:
+        return _by(self.found, lambda one: one.path)
+
+    @cached_property
+    def _names(self) -> dict[str, list[Found]]:
+        return _by(self.found, lambda one: one.name.lower())
+
+    def at(self, path: str) -> list[Found]:
+        """What it lists of a file; nothing for OS packages."""
+        return self._paths.get(path, []) if path else []
+
+    def called(self, name: str) -> list[Found]:
+        """What it lists under a name, of any kind."""
+        return self._names.get(name.lower(), [])
+
+
+def _by(found: Iterable[Found], key: Callable[[Found], str]) -> dict[str, list[Found]]:
+    out: dict[str, list[Found]] = defaultdict(list)
+    for one in found:
+        out[key(one)].append(one)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One package that ``has`` lists and ``lacks`` does not."""
+
+    one: Found
+    peer: str
+    ours: bool
+    """Whether it is ours that lists it."""
+    has: Side
+    lacks: Side
+    not_installed: frozenset[str] = frozenset()
+    """Names that dpkg's database of the image has and does not call installed."""
+
+    @property
+    def kind(self) -> str:
+        return self.one.ecosystem
+
+    @property
+    def near(self) -> list[Found]:
+        """What the other side says of the same file."""
+        return self.lacks.at(self.one.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason: a function that knows the differences that it explains."""
+
+    name: str
+    """The first cell of the table's row."""
+    applies: Callable[[Case], bool]
+
+
+def plain(found: Found) -> tuple[str, str]:
+    """Name and version without what is only a way of writing."""
+    version = re.sub(r"^(?:v|go)(?=[0-9])", "", found.version.strip())
+    if found.ecosystem == "nuget":
+        version = re.sub(r"^([0-9]+\.[0-9]+\.[0-9]+)\.0$", r"\1", version)
+    return found.name.lower().replace("_", "-"), version
+
+
+def key(found: Found) -> object:
+    """What orders the version; itself where nothing does."""
+    known = BY_NAME.get(found.ecosystem)
+    try:
+        return known.key(found.version) if known else found.version
+    except VersionInvalid:
+        return found.version
+
+
+# --- the other side has it, told otherwise -------------------------------------------------------
+
+
+def _written(case: Case) -> bool:
+    return any(plain(o) == plain(case.one) and o.path == case.one.path for o in case.lacks.called(case.one.name))
+
+
+def _kind(case: Case) -> bool:
+    if "wordpress" in case.kind:  # by the name that people read
+        return any("wordpress" in o.ecosystem and o.version == case.one.version for o in case.near)
+    return any(plain(o) == plain(case.one) and o.ecosystem != case.kind for o in case.near)
+
+
+def _place(case: Case) -> bool:
+    return any(plain(o) == plain(case.one) and o.ecosystem == case.kind for o in case.lacks.called(case.one.name))
+
+
+def _runtime(case: Case) -> bool:
+    """A Java runtime, which Syft knows by its ``release`` file and we by the program."""
+    java = ("java", "openjdk", "jdk", "oracle/openjdk", "oracle/jdk", "oracle/jre", "graalvm")
+    found = [o for name in java for o in case.lacks.called(name)]
+    return case.kind == "generic" and case.one.name in java and any(
+        o.version.partition("+")[0] == case.one.version.partition("+")[0] for o in found
+    )  # fmt: skip
+
+
+def _coordinates(case: Case) -> bool:
+    """The same archive, and either name or version agree; or the same file holds but this."""
+    if case.kind != "maven":
+        return False
+    artifact = case.one.name.rpartition(":")[2]
+    return any(
+        o.ecosystem == "maven" and (o.version == case.one.version or o.name.rpartition(":")[2] == artifact)
+        for o in case.near
+    )
+
+
+# --- theirs only ---------------------------------------------------------------------------------
+
+
+def _unversioned(case: Case) -> bool:
+    template = any(mark in case.one.name + case.one.version for mark in ("@", "${", "{{", "<%", "=") if not case.ours)
+    return not case.ours and (case.one.version == "UNKNOWN" or (template and case.one.name[:1] != "@"))
+
+
+def _removed(case: Case) -> bool:
+    return not case.ours and case.kind == "deb" and case.one.name in case.not_installed
+
+
+def _not_a_package(case: Case) -> bool:
+    """What stands in an SBOM without a package URL of a package, or in a workflow."""
+    if case.ours:
+        return False
+    return bool(case.kind in ("", "oci", "github", "githubactions", "binary") and _SBOM.match(case.one.path)) or bool(
+        _WORKFLOW.match(case.one.path)
+    )
+
+
+def _own_project(case: Case) -> bool:
+    return (
+        not case.ours and case.kind == "npm" and case.one.path.endswith("package.json")
+        and "node_modules/" not in case.one.path
+    )  # fmt: skip
+
+
+def _assembly(case: Case) -> bool:
+    """An assembly for itself, beside its package, of the runtime, or without a name of its own."""
+    return not case.ours and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe"))
+
+
+def _undeployed(case: Case) -> bool:
+    return not case.ours and case.kind == "nuget" and case.one.path.endswith(".deps.json")
+
+
+def _composer_place(case: Case) -> bool:
+    return not case.ours and case.kind == "composer" and not case.one.path.endswith("composer/installed.json")
+
+
+def _source_tree(case: Case) -> bool:
+    """R: a DESCRIPTION that no installation has written."""
+    installed = case.one.path.endswith(f"library/{case.one.name}/DESCRIPTION")
+    return not case.ours and case.kind == "cran" and not installed
+
+
+def _go_tool(case: Case) -> bool:
+    return not case.ours and case.kind == "golang" and case.one.name.startswith("cmd/")
+
+
+def _go_main(case: Case) -> bool:
+    """A main module whose version is searched in the program's texts, or is not stated."""
+    return case.kind == "golang" and "(devel)" in [
+        o.version for o in (case.near if not case.ours else [case.one]) if o.name == case.one.name
+    ]
+
+
+def _deep(case: Case) -> bool:
+    return not case.ours and "nested_at_100" in case.one.path
+
+
+# --- ours only -----------------------------------------------------------------------------------
+
+JARS = (".jar", ".war", ".ear", ".par", ".hpi", ".jpi")
+UNREAD = {
+    "syft": {"conda", "hackage", "julia", "pub", "bitnami"},
+    "trivy": {"alpm", "cran", "ebuild", "hackage", "hex", "julia", "luarocks", "otp", "pub", "generic"},
+}
+"""Kinds that a peer does not read where they are installed."""
+
+
+def _unread(case: Case) -> bool:
+    return case.ours and (case.kind in UNREAD[case.peer] or case.kind in ("pear", "wordpress"))
+
+
+def _by_hash(case: Case) -> bool:
+    """Trivy asks its index of hashes first, which the bench leaves empty, and takes the file's name next."""
+    return case.ours and case.peer == "trivy" and case.kind == "maven" and case.one.path.endswith(JARS)
+
+
+def _jar_by_name(case: Case) -> bool:
+    return case.ours and case.peer == "syft" and case.kind == "maven" and case.one.path.endswith(JARS)
+
+
+def _erlang(case: Case) -> bool:
+    return case.ours and case.peer == "syft" and case.kind in ("hex", "otp")
+
+
+def _conda(case: Case) -> bool:
+    return case.ours and case.peer == "trivy" and case.kind == "conda" and "/envs/" not in case.one.path
+
+
+def _lock_ours(case: Case) -> bool:
+    return case.ours and bool(LOCKS.fullmatch(case.one.path))
+
+
+def _lock_theirs(case: Case) -> bool:
+    return not case.ours and bool(LOCKS.fullmatch(case.one.path))
+
+
+def _sbom_ours(case: Case) -> bool:
+    return case.ours and bool(_SBOM.match(case.one.path))
+
+
+def _program(case: Case) -> bool:
+    return case.ours and case.kind == "generic"
+
+
+def _lying_about(case: Case) -> bool:
+    folders = ("/dist-info/METADATA", "/egg-info/PKG-INFO")  # without the package's name
+    return case.ours and case.one.path.endswith((".whl", ".egg", *folders))
+
+
+def _assembly_ours(case: Case) -> bool:
+    return case.ours and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe", ".deps.json"))
+
+
+def _toolchain(case: Case) -> bool:
+    return case.ours and case.kind == "golang" and case.one.name in ("toolchain", "stdlib")
+
+
+RULES: list[Rule] = [
+    Rule("written otherwise", _written),
+    Rule("of another kind", _kind),
+    Rule("at another place", _place),
+    Rule("Java runtimes", _runtime),
+    Rule("no version", _unversioned),
+    Rule("not installed, says dpkg", _removed),
+    Rule("keys of rpm", lambda case: not case.ours and (case.kind, case.one.name) == ("rpm", "gpg-pubkey")),
+    Rule("no packages", _not_a_package),
+    Rule("a project's own package.json", _own_project),
+    Rule("coordinates of a jar", _coordinates),
+    Rule("jars a hundred deep", _deep),
+    Rule("assemblies one by one", _assembly),
+    Rule("not deployed", _undeployed),
+    Rule("not Composer's own", _composer_place),
+    Rule("sources of R packages", _source_tree),
+    Rule("tools of Go", _go_tool),
+    Rule("main modules of Go", _go_main),
+    Rule("of a lock file, the project itself or for development", _lock_theirs),
+    Rule("kinds that it does not read", _unread),
+    Rule("jars that it knows by their hash", _by_hash),
+    Rule("jars that only their file's name tells", _jar_by_name),
+    Rule("records of Erlang that it cannot read", _erlang),
+    Rule("Conda outside of envs/", _conda),
+    Rule("lock files that it does not read", _lock_ours),
+    Rule("SBOMs that it does not read", _sbom_ours),
+    Rule("programs that it does not know", _program),
+    Rule("wheels that lie about", _lying_about),
+    Rule("assemblies that it does not read", _assembly_ours),
+    Rule("Go's toolchain", _toolchain),
+]
+
+
+def reason(case: Case) -> str | None:
+    """The name of the first rule that applies; None if the difference is unexplained."""
+    return next((rule.name for rule in RULES if rule.applies(case)), None)
