@@ -158,19 +158,19 @@ def _blob(folder: Path, digest: str) -> dict[str, Any]:
     return described
 
 
-def not_installed(folder: Path) -> frozenset[str]:
-    """Packages of an image's ``var/lib/dpkg/status`` that dpkg would not call installed, read as mail headers are."""
+def states(folder: Path) -> dict[str, str]:
+    """``Status`` of each package of an image's ``var/lib/dpkg/status``, read as mail headers are; "" for none."""
     (manifest,) = json.loads((folder / "index.json").read_text())["manifests"]
-    names: set[str] = set()
+    told: dict[str, str] = {}
     for layer in _blob(folder, manifest["digest"])["layers"]:
         with tarfile.open(folder / "blobs" / Path(*layer["digest"].split(":"))) as packed:
             for member in packed:
                 content = packed.extractfile(member) if member.name.endswith("var/lib/dpkg/status") else None
                 for stanza in (content.read().decode("utf-8", "replace") if content else "").split("\n\n"):
-                    told = HeaderParser().parsestr(stanza.lstrip("\n"))
-                    if told["Package"] and not str(told["Status"] or "").endswith(" installed"):
-                        names.add(str(told["Package"]).strip())
-    return frozenset(names)
+                    head = HeaderParser().parsestr(stanza.lstrip("\n"))
+                    if head["Package"]:
+                        told[str(head["Package"]).strip()] = str(head["Status"] or "").strip()
+    return told
 
 
 def records(folder: Path, file: Path, chosen: Iterable[tuple[str, str]], release: Mapping[str, bytes] = DEBIAN) -> Path:

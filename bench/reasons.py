@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench.answers import Found
@@ -69,8 +69,8 @@ class Case:
     """Whether it is ours that lists it."""
     has: Side
     lacks: Side
-    not_installed: frozenset[str] = frozenset()
-    """Names that dpkg's database of the image has and does not call installed."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """``Status`` of each package of dpkg's database of the image."""
 
     @property
     def kind(self) -> str:
@@ -154,7 +154,17 @@ def _unversioned(case: Case) -> bool:
 
 
 def _removed(case: Case) -> bool:
-    return not case.ours and case.kind == "deb" and case.one.name in case.not_installed
+    """Or installed and chosen for removal, which Trivy takes for removed."""
+    status = case.states.get(case.one.name)
+    if status is None or case.kind != "deb":
+        return False
+    leaving = status.startswith(("deinstall", "purge")) and case.peer == "trivy"
+    return leaving if case.ours else not status.endswith(" installed")
+
+
+def _dpkg_unread(case: Case) -> bool:
+    installed = case.states.get(case.one.name, " installed").endswith(" installed")
+    return case.ours and case.kind == "deb" and installed
 
 
 def _not_a_package(case: Case) -> bool:
@@ -197,10 +207,21 @@ def _go_tool(case: Case) -> bool:
 
 
 def _go_main(case: Case) -> bool:
-    """A main module whose version is searched in the program's texts, or is not stated."""
-    return case.kind == "golang" and "(devel)" in [
-        o.version for o in (case.near if not case.ours else [case.one]) if o.name == case.one.name
-    ]
+    """A main module: named by its package or by its module, its version searched in the texts, or not listed."""
+    if case.kind != "golang":
+        return False
+    name, near = case.one.name, [o for o in case.near if o.ecosystem == "golang" and o.name != "stdlib"]
+    if case.ours and (case.one.version == "(devel)" or (case.peer == "trivy" and not near)):
+        return True
+    for o in near:
+        if o.name == name and (
+            o.version == "(devel)" or o.version.partition("+")[0] == case.one.version.partition("+")[0]
+        ):
+            return True
+        inside = f"{o.name}/".startswith(f"{name}/") or f"{name}/".startswith(f"{o.name}/")
+        if inside and ("/cmd/" in o.name + name or "(devel)" in o.version + case.one.version):
+            return True
+    return False
 
 
 def _deep(case: Case) -> bool:
@@ -264,6 +285,8 @@ def _assembly_ours(case: Case) -> bool:
 
 
 def _toolchain(case: Case) -> bool:
+    if (case.kind, case.one.name) in (("generic", "go"), ("generic", "golang")):
+        return any(plain(o)[1] == case.one.version for o in case.lacks.called("stdlib"))
     return case.ours and case.kind == "golang" and case.one.name in ("toolchain", "stdlib")
 
 
@@ -274,6 +297,7 @@ RULES: list[Rule] = [
     Rule("Java runtimes", _runtime),
     Rule("no version", _unversioned),
     Rule("not installed, says dpkg", _removed),
+    Rule("records of dpkg that it does not read", _dpkg_unread),
     Rule("keys of rpm", lambda case: not case.ours and (case.kind, case.one.name) == ("rpm", "gpg-pubkey")),
     Rule("no packages", _not_a_package),
     Rule("a project's own package.json", _own_project),

@@ -11,7 +11,7 @@ import json
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench import answers, gather, inventory
@@ -42,7 +42,7 @@ def measure(work: Work) -> Outcome:
     reasons: Counter[tuple[str, str]] = Counter()
     lines = []
     for label, layout in images.items():
-        removed = gather.not_installed(layout)
+        states = gather.states(layout)
         for peer, program in programs.items():
             try:
                 if peer == "syft":
@@ -53,7 +53,7 @@ def measure(work: Work) -> Outcome:
                 outcome.notes.append(f"{label}: {error}")
                 continue
             equal[peer] += len(ours[label] & theirs)
-            for case, why in differences(ours[label], theirs, peer, removed):
+            for case, why in differences(ours[label], theirs, peer, states):
                 reasons["ours" if case.ours else peer, f"{peer}: {why}"] += 1
                 lines.append(f"{label}\t{peer}\t{'+' if case.ours else '-'}\t{why}\t" + "\t".join(case.one))
     (scratch / "differences.tsv").write_text("\n".join(lines) + "\n")
@@ -73,13 +73,13 @@ def measure(work: Work) -> Outcome:
 
 
 def differences(
-    ours: frozenset[Found], theirs: frozenset[Found], peer: str, removed: frozenset[str] = frozenset()
+    ours: frozenset[Found], theirs: frozenset[Found], peer: str, states: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Case, str | None]]:
     """What only one side lists, each with the name of its reason or None."""
     mine, other = Side(ours), Side(theirs)
     for first, has, lacks in ((True, mine, other), (False, other, mine)):
         for one in sorted(has.found - lacks.found):
-            case = Case(one, peer, first, has, lacks, removed)
+            case = Case(one, peer, first, has, lacks, states or {})
             yield case, reason(case)
 
 
@@ -143,7 +143,8 @@ def _stored(data: Path, kept: Path) -> Iterator[tuple[str, int, Path]]:
             label = kind.partition("/")[0]
             if kind in PLACES or kind == "pacman":
                 for number, path in enumerate(paths):
-                    place = PLACES.get(kind) or path[max(path.find("var/lib/"), 0) :]
+                    inside = max(path.find("var/lib/"), path.find("lib/apk/"))
+                    place = path[inside:] if inside >= 0 else PLACES.get(kind, path)
                     one = gather.records(
                         kept / f"{label}-{number}", records, [(path, place)], RELEASES.get(kind, gather.DEBIAN)
                     )

@@ -65,10 +65,18 @@ def test_a_removed_package_is_one_that_dpkg_calls_removed(tmp_path: Path) -> Non
         b"Package: a\nStatus: deinstall ok config-files\n\nPackage: b\nStatus: install ok installed\n\nPackage: c\n"
     )
     layout = gather.layout(tmp_path / "image", [("var/lib/dpkg/status", status, 0o644)])
-    assert gather.not_installed(layout) == {"a", "c"}
-    found = frozenset({Found("deb", name, "1", "") for name in "ab"})
-    told = differences(frozenset(), found, "syft", gather.not_installed(layout))
-    assert {case.one.name: name for case, name in told} == {"a": "not installed, says dpkg", "b": None}
+    assert gather.states(layout) == {"a": "deinstall ok config-files", "b": "install ok installed", "c": ""}
+    found = frozenset({Found("deb", name, "1", "") for name in "abc"})
+    told = {case.one.name: name for case, name in differences(frozenset(), found, "syft", gather.states(layout))}
+    assert told == {"a": "not installed, says dpkg", "b": None, "c": "not installed, says dpkg"}
+
+
+def test_a_main_module_is_told_by_its_package_or_its_module() -> None:
+    module = Found("golang", "example.com/x", "v1.2.0", "usr/bin/x")
+    package = Found("golang", "example.com/x/cmd/x", "(devel)", "usr/bin/x")
+    other = Found("golang", "example.com/xy", "v1.0.0", "usr/bin/x")
+    assert why([module], [package]) == ["main modules of Go", "main modules of Go"]
+    assert why([module], [module, other]) == [None]
 
 
 def test_names_and_versions_of_the_three_are_brought_into_one_form() -> None:
