@@ -49,7 +49,7 @@ def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPy
 
     Raises LakeInvalid if a file of the lake is damaged.
     """
-    made = statements()
+    made = statements(apart=True)
     needed = _needed(made, views)
     con = memory(config(lake))
     try:

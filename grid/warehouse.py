@@ -9,6 +9,7 @@
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{chain:chain,profile}``  the short key of a chain under a profile of suppression (``_profiles.sql``)
   ``{image:i}``   ``image_id`` of a row of ``images``: who an image is, whatever its layers
+  ``{shared:a,b}`` after WITH: views that this file, and those of them that read each other, read once for all
   ``{any:_name}`` the variant of a view for any sweep, in files that are not made twice
   ``{system}``    the names of OS package ecosystems
   ``{managers}``  the names of package managers as packages
@@ -203,8 +204,11 @@ def config(lake: Lake) -> Settings:
 
 
 @cache
-def statements() -> dict[str, str]:
-    """Every view's SQL by name, each after those it reads."""
+def statements(apart: bool = False) -> dict[str, str]:
+    """Every view's SQL by name, each after those it reads.
+
+    ``apart``: for who makes a table of each, so that no query need share what it reads (``{shared:…}``).
+    """
     result = {f"raw.{table.name}": _raw(table) for table in LAKE_TABLES}
     result |= {table.name: _base(table) for table in LAKE_TABLES if table.name != "images"}
     # by name: files of an older version may lack columns
@@ -212,11 +216,11 @@ def statements() -> dict[str, str]:
     result["packages"] = _NAMED
     result["images"] = _images("")
     for view in views().values():
-        result[_named(view.name, True)] = _render(view, latest=True)
+        result[_named(view.name, True)] = _render(view, True, apart)
         if view.name == "latest_sweep":
             result["latest_images"] = _images("SEMI JOIN latest_sweep USING (sweep_id)")
         if view.per_sweep:
-            result[_named(view.name, False)] = _render(view, latest=False)
+            result[_named(view.name, False)] = _render(view, False, apart)
     return result
 
 
@@ -236,14 +240,17 @@ def _named(name: str, latest: bool) -> str:
     return name if latest else f"sweep_{name}"
 
 
-def _render(view: View, latest: bool) -> str:
-    """Fill in the places of a view's SQL; ``{images}`` and the like become this sweep's or any sweep's."""
+def _render(view: View, latest: bool, apart: bool, around: frozenset[str] = frozenset()) -> str:
+    """Fill in the places of a view's SQL; ``{images}`` and the like become this sweep's or any sweep's.
+
+    ``around``: the views that a query around this text reads once for all.
+    """
+    shared = around if apart else around | set(_shared(view))
     places = dict(_places())
     places["sweep"] = "" if latest else "i.sweep_id,"
     places["images"], places["sweeps"] = ("latest_images", "latest_sweep") if latest else ("images", "sweeps")
     for name, other in views().items():
-        if other.per_sweep or name.startswith("_"):
-            places[name] = _named(name, latest or not other.per_sweep)
+        places[name] = name if name in shared else _named(name, latest or not other.per_sweep)
 
     def fill(match: re.Match[str]) -> str:
         name, _, argument = match.group(1).partition(":")
@@ -252,11 +259,20 @@ def _render(view: View, latest: bool) -> str:
         if name == "chain":
             chain, profile = argument.split(",")
             return _CHAIN.format(chain, profile)
+        if name == "shared":
+            own = [views()[part] for part in argument.split(",") if part in shared - around]
+            texts = {part.name: _render(part, latest or not part.per_sweep, apart, shared) for part in own}
+            return "".join(f"{part} AS MATERIALIZED (\n{text}\n)," for part, text in texts.items())
         if name == "any":
             return _named(argument, latest=False)
         return {"key": KEY, "image": IMAGE_ID}[name].format(argument) if argument else places[name]
 
     return _PLACE.sub(fill, view.sql)
+
+
+def _shared(view: View) -> list[str]:
+    found = re.search(r"\{shared:([a-z_,]+)\}", view.sql)
+    return found.group(1).split(",") if found else []
 
 
 @cache
@@ -381,12 +397,21 @@ def _base(table: Table) -> str:
 
 
 def _images(where: str) -> str:
-    """As ``grid.counting.current_images``; ``where`` comes first, so that one sweep does not cost the work of all."""
+    """As ``grid.counting.current_images``; ``where`` comes first, so that one sweep does not cost the work of all.
+
+    Only names that stand more than once are sorted: to sort a million costs as much as to count what is in them.
+    """
     columns = ", ".join(column.name for column in TABLES["images"].columns)
-    name = "sweep_id, registry, repository, tag, CASE WHEN tag = '' THEN coalesce(ref_digest, digest, '') END"
+    name = "sweep_id, registry, repository, tag, pin"
     return f"""
+        WITH named AS NOT MATERIALIZED (
+          SELECT *, CASE WHEN tag = '' THEN coalesce(ref_digest, digest, '') ELSE '' END AS pin FROM raw.images {where}
+        ), counted AS (SELECT {name}, count(*) AS times FROM named GROUP BY ALL)
+        SELECT {columns} FROM named JOIN counted USING ({name}) WHERE times = 1
+        UNION ALL
         SELECT {columns} FROM (
           SELECT *, first_value(ref_digest) OVER name AS newest_ref, row_number() OVER name AS place,
                  row_number() OVER (PARTITION BY {name}, ref_digest, digest ORDER BY scanned_at DESC) AS again
-          FROM raw.images {where} WINDOW name AS (PARTITION BY {name} ORDER BY scanned_at DESC))
+          FROM named JOIN counted USING ({name}) WHERE times > 1
+          WINDOW name AS (PARTITION BY {name} ORDER BY scanned_at DESC))
         WHERE ref_digest IS NOT DISTINCT FROM newest_ref AND again = 1 AND (digest IS NOT NULL OR place = 1)"""

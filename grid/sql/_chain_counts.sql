@@ -1,6 +1,7 @@
 -- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then
 -- what is hidden is taken off, and of unmanaged programs what an OS package owns.
-WITH facts AS (
+WITH {shared:_chain_visible}
+facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path,
          CASE WHEN ecosystem IN {unmanaged} OR found_as = 'binary' THEN 'unmanaged' WHEN found_as IN ('declared', 'sbom') THEN found_as ELSE 'packages' END AS kind,
          count(*) AS n, count(*) FILTER (ecosystem IN {system}) AS system
@@ -8,22 +9,20 @@ WITH facts AS (
   UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*), 0 FROM secrets GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*), 0 FROM malware GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*), 0 FROM notes GROUP BY ALL
-), places AS MATERIALIZED (
-  SELECT ck, lk, hidden, off, told_rows FROM {_chain_visible}
 ), whole AS (
   SELECT l.ck, t.kind, sum(t.n) AS n, sum(t.system) AS system
-  FROM places l JOIN (SELECT lk, kind, sum(n) AS n, sum(system) AS system FROM facts GROUP BY ALL) t ON t.lk = l.lk
+  FROM {_chain_visible} l JOIN (SELECT lk, kind, sum(n) AS n, sum(system) AS system FROM facts GROUP BY ALL) t ON t.lk = l.lk
   GROUP BY ALL
 ), off AS (
   SELECT x.ck, t.kind, sum(t.n) AS n, sum(t.system) AS system
   FROM (SELECT ck, lk, coalesce(list_contains(hidden, path), false) AS hidden, path
-        FROM (SELECT ck, lk, hidden, unnest(off) AS path FROM places)) x
+        FROM (SELECT ck, lk, hidden, unnest(off) AS path FROM {_chain_visible})) x
   JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes' AND (x.hidden OR t.kind = 'unmanaged')
   GROUP BY ALL
 ), minus AS (
   SELECT ck, kind, sum(n) AS n, sum(system) AS system
   FROM (SELECT * FROM off
-        UNION ALL SELECT ck, 'sbom', sum(told_rows), 0 FROM places WHERE told_rows IS NOT NULL GROUP BY ck) GROUP BY ALL
+        UNION ALL SELECT ck, 'sbom', sum(told_rows), 0 FROM {_chain_visible} WHERE told_rows IS NOT NULL GROUP BY ck) GROUP BY ALL
 )
 SELECT w.ck,
        (sum(w.n - coalesce(o.n, 0)) FILTER (w.kind IN ('packages', 'unmanaged', 'sbom')))::BIGINT AS packages,

@@ -1,14 +1,14 @@
 -- Each chain of the images of a sweep: what is counted in it, whether its distribution's packages could be matched, and
 -- `doubts`: why finding nothing does not mean that nothing is wrong.
-WITH told AS (
+WITH {shared:image_chains,_squashes,_tops,_chains,_chain_visible,_chain_counts}
+told AS (
   SELECT i.sweep_id, c.ck, c.distro_id, c.distro_version, c.distro_name, c.os_namespace, c.base_layers,
          c.base_evidence, c.base_digest, n.* EXCLUDE (ck),
          m.match_id, s.support, s.eol, s.extended_eol,
          coalesce(c.distro_name, concat_ws(' ', c.distro_id, c.distro_version)) AS distro,
          CASE WHEN m.match_id IS NOT NULL AND c.distro_id IS NOT NULL
               THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched
-  FROM (SELECT sweep_id, {key:chain_id} AS ck
-        FROM (SELECT DISTINCT i.sweep_id, t.chain_id FROM {images} i JOIN image_chains t USING (digest))) i
+  FROM {_tops} i
   JOIN {_chains} c USING (ck)
   LEFT JOIN {_chain_counts} n USING (ck)
   LEFT JOIN matches m USING (sweep_id)

@@ -2,8 +2,5 @@
 -- advisories its OS packages are matched with, and by which repositories.
 SELECT {key:chain_id} AS ck, layers, members, steps, base_layers, base_evidence, base_digest, os_namespace, distro_id, distro_version, distro_name,
        coalesce(os_namespace || coalesce('|' || {channel}, ''), '-') AS judged_by
-FROM {raw.chains}
-WHERE chain_id IN (
-  SELECT chain_id FROM image_chains
-  WHERE digest IN (SELECT digest FROM {raw.images} WHERE sweep_id IN (SELECT sweep_id FROM {sweeps})))
-QUALIFY row_number() OVER (PARTITION BY chain_id ORDER BY squashed_at DESC, squash_id DESC) = 1
+FROM {raw.chains} SEMI JOIN {_squashes} USING (chain_id, squash_id)
+WHERE chain_id IN (SELECT chain_id FROM {_tops})

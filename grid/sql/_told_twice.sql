@@ -9,15 +9,14 @@ WITH named AS (
     AND n.name = lower(replace(replace(p.name, '_', '-'), '.', '-'))
   WHERE p.found_as IS NULL OR p.found_as NOT IN ('sbom', 'declared')
 ), mixed AS (
-  SELECT {key:chain_id} AS ck, layers, members FROM {raw.chains}
+  SELECT ck, layers, members FROM {_chains}
   WHERE list_has_any(layers, (SELECT list(DISTINCT layer_digest) FROM packages WHERE found_as = 'sbom'))
-  QUALIFY row_number() OVER (PARTITION BY chain_id ORDER BY squashed_at DESC, squash_id DESC) = 1
 ), places AS (
   SELECT ck, {key:layer} AS lk FROM (SELECT ck, unnest(list_distinct(layers)) AS layer FROM mixed)
 ), hides AS (
   SELECT m.ck, {key:h.layer_digest} AS lk, list(h.path) AS paths
   FROM (SELECT ck, layers, unnest(members) AS member, generate_subscripts(members, 1) AS depth FROM mixed) m
-  JOIN hidden h ON h.chain_id = m.member AND h.reason = 'hidden'
+  JOIN (SELECT * FROM {raw.hidden} SEMI JOIN {_squashes} USING (chain_id, squash_id) WHERE reason = 'hidden') h ON h.chain_id = m.member
   WHERE NOT list_contains(m.layers[m.depth + 1:], h.layer_digest)  -- there once more further up
   GROUP BY ALL
 )

@@ -3,7 +3,7 @@
 -- has a say, and if that is `affected`, none.
 WITH spoken AS (
   SELECT d.decision, s.* EXCLUDE (match_id)
-  FROM (SELECT DISTINCT sweep_id, decision, unnest(statements) AS number FROM {_findings} WHERE decision IS NOT NULL) d
+  FROM (SELECT DISTINCT sweep_id, decision, unnest(statements) AS number FROM {_found} WHERE decision IS NOT NULL) d
   JOIN {_statements} s ON s.sweep_id = d.sweep_id AND s.number = d.number
 ), met AS (
   SELECT s.*, unnest(list_prepend(0, p.profiles)) AS profile, p.profiles IS NOT NULL AS chosen

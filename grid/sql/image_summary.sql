@@ -35,6 +35,11 @@
 -- os_namespace: whose advisories the OS packages are matched with
 -- os_matched: whether the database has advisories for that distribution: if false, no finding does not mean clean; null
 --   where there is no distribution, or nothing was matched
+WITH {shared:image_chains,_squashes,_tops,_chains,_statements,_profiles,_chain_profiles,_origins,_told_twice,_chain_visible,_chain_counts,_chain_states,_found,_verdicts,_chain_severities}
+labels AS (
+  SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
+  WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest
+)
 SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.created, i.size_bytes, i.layer_count,
        c.distro_id, c.distro_version, c.distro_name, i.status, i.error_code, i.error_message,
        CASE WHEN c.ck IS NULL THEN i.coverage
@@ -66,13 +71,12 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        CASE WHEN c.match_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base,
        CASE WHEN c.ck IS NOT NULL THEN coalesce(w.secrets, 0) END AS secrets_suppressed
 FROM {images} i
-LEFT JOIN image_chains t ON t.digest = i.digest
+LEFT JOIN {image_chains} t ON t.digest = i.digest
 LEFT JOIN {_chain_states} c ON c.ck = {key:t.chain_id} AND {same:c}
 LEFT JOIN {_profiles} p ON p.digest = i.digest AND p.tag = i.tag AND p.repository = i.repository
   AND p.registry = i.registry AND p.sweep_id = i.sweep_id
 LEFT JOIN {_chain_severities} f ON f.ck = {chain:c.ck,p.profile} AND {same:f}
 LEFT JOIN {_waived_secrets} w ON w.digest = i.digest AND w.tag = i.tag AND w.repository = i.repository
   AND w.registry = i.registry AND w.sweep_id = i.sweep_id
-LEFT JOIN (SELECT digest, max(base_name) AS base_name, max(base_digest) AS base_digest FROM {raw.manifests}
-           WHERE base_name IS NOT NULL OR base_digest IS NOT NULL GROUP BY digest) h ON h.digest = i.digest
+LEFT JOIN labels h ON h.digest = i.digest
 LEFT JOIN (SELECT digest, count(*) AS misconfigurations FROM config_checks GROUP BY digest) k ON k.digest = i.digest

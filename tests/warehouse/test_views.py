@@ -172,6 +172,16 @@ def test_the_summary_has_a_row_for_every_image_and_counts_distinct_ids_by_their_
     ]  # fmt: skip
 
 
+def test_the_summary_reads_the_largest_tables_once_for_each_thing_it_tells_of_them(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    ((_, plan),) = rows(con, "EXPLAIN (ANALYZE, FORMAT json) SELECT * FROM image_summary")
+    read = {table: len(re.findall(rf"/{table}/[*]", plan)) for table in ("image_layers", "chains", "hidden")}
+
+    # of chains: the squash that counts, the layers, who introduced what; of hidden: paths, and what SBOMs tell twice
+    assert read == {"image_layers": 1, "chains": 3, "hidden": 2}
+
+
 def test_a_sweep_that_was_not_matched_has_no_counts_rather_than_zeros(con: duckdb.DuckDBPyConnection) -> None:
     assert rows(con, "SELECT tag, vulnerabilities, packages FROM sweep_image_summary WHERE sweep_id = 's3'") == [
         ("v9", None, 3)
