@@ -37,9 +37,9 @@ sorts AS MATERIALIZED (
     ON t.lk = p.lk AND t.sweep_id = p.sweep_id AND t.system IN ('', p.judged_by) WHERE NOT t.odd AND p.off IS NOT NULL
 ), decided AS MATERIALIZED (
   SELECT p.who, p.problem, p.risk, p.bits,
-         p.decision IS NOT NULL AND len(list_filter(
+         CASE WHEN p.decision IS NULL THEN false ELSE len(list_filter(
            coalesce(list_filter(v.places, lambda x: x.profile = p.profile)[1].choices, v.elsewhere),
-           lambda c: c.paths IS NULL OR len(list_filter(c.paths, lambda g: p.source_path GLOB g)) > 0)) > 0 AS suppressed,
+           lambda c: c.paths IS NULL OR len(list_filter(c.paths, lambda g: p.source_path GLOB g)) > 0)) > 0 END AS suppressed,
          CASE WHEN coalesce(o.n, p.n) <= p.base_layers THEN 4 ELSE 0 END::USMALLINT AS base
   FROM odd p
   LEFT JOIN {_origins} o ON o.mk = p.rk AND o.package_id = p.package_id AND o.path = p.source_path
@@ -64,7 +64,8 @@ sorts AS MATERIALIZED (
     SELECT who, count(*) FROM decided WHERE NOT suppressed GROUP BY who
   ) GROUP BY who
 )
-SELECT s.sweep_id, {chain:s.ck,s.profile} AS ck, c.* EXCLUDE (who, risk, risk_total), coalesce(f.findings, 0) AS findings, c.risk / 100 AS risk, c.risk_total / 100 AS risk_total
+SELECT s.sweep_id, {chain:s.ck,s.profile} AS ck, c.* EXCLUDE (who, risk, risk_total), coalesce(f.findings, 0) AS findings,
+       c.risk / 100 AS risk, c.risk_total / 100 AS risk_total
 FROM (
   SELECT who, count(*) FILTER (shown) AS vulnerabilities, count(*) FILTER (bits & 8 > 0) AS critical,
          count(*) FILTER (bits & 24 = 16) AS high, count(*) FILTER (bits & 56 = 32) AS medium,
