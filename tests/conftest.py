@@ -15,7 +15,21 @@ import pytest
 
 from grid.registries import Access
 
+FIRST = ("ray",)
+"""What takes longest starts first, where tests run in several processes (``-n``)."""
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For ``-n``: a file's tests stay in one process, for they share fixtures, and so do all that start a cluster."""
+    if not hasattr(config, "workerinput"):
+        return
+    groups: dict[str, list[pytest.Item]] = {name: [] for name in FIRST}
+    for item in items:
+        group = "ray" if item.get_closest_marker("ray") else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
 
 
 @pytest.fixture(scope="session")
