@@ -47,6 +47,14 @@ class Side:
         """What it lists of a file; nothing for OS packages."""
         return self._paths.get(path, []) if path else []
 
+    def folder_has(self, path: str, ecosystem: str) -> bool:
+        """Whether it lists a package of this kind of a file in the same folder."""
+        return (path.rpartition("/")[0], ecosystem) in self._folders
+
+    @cached_property
+    def _folders(self) -> set[tuple[str, str]]:
+        return {(one.path.rpartition("/")[0], one.ecosystem) for one in self.found}
+
     def called(self, name: str) -> list[Found]:
         """What it lists under a name, of any kind."""
         return self._names.get(name.lower(), [])
@@ -184,8 +192,11 @@ def _own_project(case: Case) -> bool:
 
 
 def _assembly(case: Case) -> bool:
-    """An assembly for itself, beside its package, of the runtime, or without a name of its own."""
-    return not case.ours and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe"))
+    """An assembly for itself, whose file or folder (a runtime's) we list as the package; or a native program."""
+    path = case.one.path.lower()
+    if case.ours or case.kind != "nuget" or not path.endswith((".dll", ".exe")):
+        return False
+    return path.endswith(".exe") or not case.one.version.strip("0.") or case.lacks.folder_has(case.one.path, "nuget")
 
 
 def _undeployed(case: Case) -> bool:

@@ -30,6 +30,7 @@ def test_what_only_they_find_where_installers_put_things_is_unexplained() -> Non
     assert why([], [Found("gem", "rack", "2.2", "specifications/rack-2.2.gemspec")], "trivy") == [None]
     assert why([], [Found("golang", "example.com/x", "v1.0.0", "usr/bin/x")]) == [None]
     assert why([], [Found("maven", "g:a", "1.0", "srv/a.jar")]) == [None]
+    assert why([], [Found("nuget", "some.library", "4.5.6", "app/Some.Library.dll")]) == [None]
     assert why([], [Found("cran", "MASS", "7.3-58", "usr/lib/R/library/MASS/DESCRIPTION")]) == [None]
     assert why([], [Found("composer", "a/b", "1.0", "srv/vendor/composer/installed.json")]) == [None]
 
