@@ -16,6 +16,7 @@ from packageurl import PackageURL
 from bench.models import environment, last_line
 from bench.models.peer import OFFLINE
 from grid.ecosystems import BY_NAME
+from grid.model import SBOM
 from grid.store import Lake
 from grid.warehouse import connect
 
@@ -34,7 +35,7 @@ class Found(NamedTuple):
     """As advisories list it."""
     version: str
     path: str
-    """The file in the image, the outermost of nested archives; "" of OS packages."""
+    """The file in the image, the outermost of nested archives; "" of OS packages, unless an SBOM tells them."""
 
 
 Answers = dict[str, frozenset[Found]]
@@ -82,9 +83,12 @@ def ours(images: Mapping[str, Path], scratch: Path, lockfiles: bool = False) -> 
     labels = {f"oci:{layout}": label for label, layout in images.items()}
     found: dict[str, set[Found]] = defaultdict(set)
     with connect(Lake.open(lake)) as con:
-        rows = con.sql("SELECT registry, ecosystem, name, version, source_path FROM image_packages").fetchall()
-    for registry, ecosystem, name, version, path in rows:
-        found[labels[registry]].add(named(ecosystem, name, version, path))
+        rows = con.sql(
+            "SELECT registry, ecosystem, name, version, source_path, found_as FROM image_packages"
+        ).fetchall()
+    for registry, ecosystem, name, version, path, found_as in rows:
+        one = named(ecosystem, name, version, path)
+        found[labels[registry]].add(one._replace(path=path) if found_as == SBOM else one)
     return {label: frozenset(found[label]) for label in images}
 
 
@@ -97,13 +101,16 @@ def syft(program: Path, source: str, scratch: Path, *more: str) -> frozenset[Fou
     command = [str(program), "scan", "--quiet", source, "--override-default-catalogers", "all", "--output",
                f"syft-json={report}", *more]  # fmt: skip
     _run("syft", command, {"SYFT_CHECK_FOR_APP_UPDATE": "false"}, scratch)
-    found = set()
+    found: set[Found | None] = set()
     for one in json.loads(report.read_text("utf-8"))["artifacts"]:
         places = sorted(one["locations"], key=lambda p: p.get("annotations", {}).get("evidence") != "primary")
         path = places[0]["path"] if places else ""
         if one["purl"]:
-            stated = "" if one["foundBy"] == "sbom-cataloger" else one["version"]
-            found.add(by_url(one["purl"], path, version=stated))
+            if one["foundBy"] == "sbom-cataloger":
+                told = by_url(one["purl"], path)
+                found.add(told._replace(path=path.lstrip("/")) if told else None)
+            else:
+                found.add(by_url(one["purl"], path, version=one["version"]))
         elif one["version"]:
             found.add(named(one["type"], one["name"], one["version"], path))
     return frozenset(f for f in found if f is not None)

@@ -120,6 +120,12 @@ def key(found: Found) -> object:
 
 
 def _written(case: Case) -> bool:
+    if case.kind == "generic":  # with what stands before the name in its URL, or without
+        parts = [
+            (o.name, case.one.name) for o in case.near if o.ecosystem == "generic" and o.version == case.one.version
+        ]
+        if any(a.rpartition("/")[2] == b.rpartition("/")[2] for a, b in parts):
+            return True
     return any(plain(o) == plain(case.one) and o.path == case.one.path for o in case.lacks.called(case.one.name))
 
 
