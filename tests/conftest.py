@@ -48,7 +48,7 @@ WITH worst AS (
         bool_or(open AND from_base) AS base, bool_or(open AND fixed_version IS NOT NULL) AS fixable,
         min(CASE WHEN open THEN list_position(
             ['critical', 'high', 'medium', 'low', 'negligible', 'unknown'], severity) ELSE 7 END) AS rank
-    FROM (SELECT *, suppressed_by IS NULL AS open FROM vulnerabilities) GROUP BY ALL
+    FROM (SELECT *, suppressed_by IS NULL AS open FROM vulnerabilities WHERE found_as <> 'declared') GROUP BY ALL
 )
 SELECT registry, repository, tag, digest, count(*) FILTER (rank < 7), count(*) FILTER (rank = 1),
     count(*) FILTER (rank = 2), count(*) FILTER (rank = 3), count(*) FILTER (rank = 4), count(*) FILTER (rank = 5),

@@ -87,9 +87,11 @@ class ImageResult:
         return image_name(self.summary)
 
     def counts(self) -> dict[str, int]:
-        """Distinct problems by severity, worst first."""
+        """Distinct problems of what is installed by severity, worst first."""
         worst: dict[str, str] = {}
         for row in self.vulnerabilities:
+            if row["found_as"] == "declared":
+                continue
             other = worst.get(row["vuln_id"])
             if other is None or _RANK[row["severity"]] < _RANK[other]:
                 worst[row["vuln_id"]] = row["severity"]

@@ -114,6 +114,8 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
         lines.append(Text(f"incomplete: {row['error_code']}: {row['error_message']}", style="yellow"))
     if matched:
         line = severity_line(image.counts()) if image.vulnerabilities or not (doubt := _doubt(row)) else doubt
+        if row["vulnerabilities_declared"]:
+            line.append(f"   {row['vulnerabilities_declared']:,} more in what lock files declare", style="dim")
         if image.secrets:
             line.append(f"   {counted(len(image.secrets), 'secret')}", style="bold magenta")
         if image.suppressed or image.suppressed_secrets:
@@ -342,7 +344,7 @@ def show_sweep(console: Console, con: Connection, done: Done, *, matched: bool) 
     if matched:
         rows = con.sql(
             "SELECT severity, count(DISTINCT vuln_id) FROM sweep_vulnerabilities "
-            "WHERE sweep_id = ? AND suppressed_by IS NULL GROUP BY 1",
+            "WHERE sweep_id = ? AND suppressed_by IS NULL AND found_as <> 'declared' GROUP BY 1",
             params=[done.sweep_id],
         ).fetchall()
         lines.append(severity_line(dict(rows)))

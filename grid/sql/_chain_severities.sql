@@ -2,7 +2,8 @@
 -- Where nothing is excepted and nothing said, they are summed up once a layer (`sums`); the rest (`odd`) is decided row by
 -- row as in `_chain_findings`. All in small numbers: a lake of a million images is counted in seconds only so.
 -- `who`: a chain in a sweep under a profile. `risk`: in hundredths. `bits`: 1 exploited, 2 fixable, 4 from the base image, then
--- one for each severity from 8, critical, to 256, unknown, and 512 for what is suppressed: the lowest is the worst.
+-- one for each severity from 8, critical, to 256, unknown, 512 for what is suppressed, and 1024 for what only
+-- packages of lock files have, which no other count has: the lowest is the worst.
 WITH {shared:image_chains,_squashes,_tops,_chains,_profiles,_chain_profiles,_origins,_chain_visible,_found,_verdicts}
 sorts AS MATERIALIZED (
   SELECT sweep_id, ck, profile, (row_number() OVER ())::UINTEGER AS who
@@ -20,10 +21,11 @@ sorts AS MATERIALIZED (
               WHEN 'negligible' THEN 128 ELSE 256 END)::USMALLINT AS bits
   FROM {_found}
 ), facts AS MATERIALIZED (
-  SELECT f.sweep_id, p.lk, f.system, f.problem, f.decision, f.risk, f.bits, p.package_id, p.source_path,
+  SELECT f.sweep_id, p.lk, f.system, f.problem, f.decision, CASE WHEN NOT p.declared THEN f.risk END AS risk,
+         CASE WHEN p.declared THEN 1024 ELSE f.bits END::USMALLINT AS bits, p.package_id, p.source_path,
          coalesce(p.found_as = 'sbom', false) AS sbom,
          f.decision IS NOT NULL OR o.path IS NOT NULL OR coalesce(p.found_as = 'sbom', false) AS odd
-  FROM (SELECT *, {key:layer_digest} AS lk FROM packages) p
+  FROM (SELECT *, {key:layer_digest} AS lk, coalesce(found_as = 'declared', false) AS declared FROM packages) p
   JOIN problems f ON f.package_id = p.package_id AND (f.system <> '') = (p.ecosystem IN {system})
   LEFT JOIN (SELECT DISTINCT package_id, path FROM {_origins}) o ON o.package_id = p.package_id AND o.path = p.source_path
   WHERE p.found_as IS DISTINCT FROM 'sbom' OR p.ecosystem NOT IN {system}
@@ -49,19 +51,20 @@ sorts AS MATERIALIZED (
 ), worst AS (
   SELECT who, problem, bit_or(bits) AS bits, max(risk) AS risk
   FROM (
-    SELECT p.who, s.problem, s.bits | p.base AS bits, s.risk
+    SELECT p.who, s.problem, CASE WHEN s.bits < 1024 OR s.bits & 504 > 0 THEN s.bits | p.base ELSE s.bits END AS bits, s.risk
     FROM places p JOIN sums s ON s.lk = p.lk AND s.sweep_id = p.sweep_id AND s.system IN ('', p.judged_by) WHERE p.off IS NULL
     UNION ALL
-    SELECT who, problem, CASE WHEN suppressed THEN 512 | bits & 1 ELSE bits | base END, risk FROM decided
+    SELECT who, problem, CASE WHEN bits = 1024 THEN CASE WHEN suppressed THEN 0 ELSE 1024 END
+      WHEN suppressed THEN 512 | (bits & 1) ELSE bits | base END, risk FROM decided
   ) GROUP BY who, problem
 ), findings AS (
   SELECT who, sum(n)::BIGINT AS findings
   FROM (
     SELECT p.who, s.n
-    FROM places p JOIN (SELECT sweep_id, lk, system, count(*) AS n FROM facts WHERE NOT odd GROUP BY ALL) s
+    FROM places p JOIN (SELECT sweep_id, lk, system, count(*) AS n FROM facts WHERE NOT odd AND bits < 1024 GROUP BY ALL) s
       ON s.lk = p.lk AND s.sweep_id = p.sweep_id AND s.system IN ('', p.judged_by) WHERE p.off IS NULL
     UNION ALL
-    SELECT who, count(*) FROM decided WHERE NOT suppressed GROUP BY who
+    SELECT who, count(*) FROM decided WHERE NOT suppressed AND bits < 1024 GROUP BY who
   ) GROUP BY who
 )
 SELECT s.sweep_id, {chain:s.ck,s.profile} AS ck, c.* EXCLUDE (who, risk, risk_total), coalesce(f.findings, 0) AS findings,
@@ -72,6 +75,7 @@ FROM (
          count(*) FILTER (bits & 120 = 64) AS low, count(*) FILTER (bits & 248 = 128) AS negligible,
          count(*) FILTER (bits & 504 = 256) AS unknown, count(*) FILTER (bits & 2 > 0) AS fixable,
          count(*) FILTER (bits & 1 > 0 AND shown) AS kev, count(*) FILTER (bits & 4 > 0) AS base,
-         count(*) FILTER (NOT shown) AS suppressed, max(risk) FILTER (shown) AS risk, sum(risk) FILTER (shown) AS risk_total
+         count(*) FILTER (NOT shown AND bits & 512 > 0) AS suppressed, count(*) FILTER (NOT shown AND bits & 1536 = 1024) AS declared,
+         max(risk) FILTER (shown) AS risk, sum(risk) FILTER (shown) AS risk_total
   FROM (SELECT *, bits & 504 > 0 AS shown FROM worst) GROUP BY who
 ) c JOIN sorts s USING (who) LEFT JOIN findings f USING (who)

@@ -1,5 +1,6 @@
--- A row per image that the sweep accounts for, failed ones too. Counts of vulnerabilities are of distinct ids, each by
--- its worst severity, without those suppressed; null where nothing is known: not scanned, or the sweep not matched yet.
+-- A row per image that the sweep accounts for, failed ones too. Counts of vulnerabilities are of distinct ids in what is
+-- installed, each by its worst severity, without those suppressed; null where nothing is known: not scanned, or the sweep
+-- not matched yet.
 -- like: images, chains
 -- vulnerabilities: distinct ids
 -- critical: of them
@@ -17,6 +18,8 @@
 -- risk_total: the sum over distinct ids
 -- packages: visible packages
 -- declared: packages that visible lock files ask for; null where the sweep did not read them
+-- vulnerabilities_declared: distinct ids that only what lock files ask for has; no other count has them; null where the sweep
+--   did not read them
 -- secrets: in any layer, without those suppressed
 -- secrets_hidden: of them, in files that a later layer hides
 -- secrets_suppressed: by waivers and ignore files; no other count has them
@@ -69,7 +72,9 @@ SELECT {sweep} i.registry, i.repository, i.tag, i.digest, i.os, i.arch, i.create
        c.extended_eol AS distro_extended_eol,
        i.scanned_at, c.base_layers, c.base_evidence, coalesce(h.base_digest, c.base_digest) AS base_digest, h.base_name,
        CASE WHEN c.match_id IS NOT NULL AND c.base_layers IS NOT NULL THEN coalesce(f.base, 0) END AS vulnerabilities_base,
-       CASE WHEN c.ck IS NOT NULL THEN coalesce(w.secrets, 0) END AS secrets_suppressed
+       CASE WHEN c.ck IS NOT NULL THEN coalesce(w.secrets, 0) END AS secrets_suppressed,
+       CASE WHEN c.match_id IS NOT NULL AND i.sweep_id IN (SELECT sweep_id FROM sweeps WHERE lockfiles)
+            THEN coalesce(f.declared, 0) END AS vulnerabilities_declared
 FROM {images} i
 LEFT JOIN {image_chains} t ON t.digest = i.digest
 LEFT JOIN {_chain_states} c ON c.ck = {key:t.chain_id} AND {same:c}

@@ -48,6 +48,8 @@ def test_what_lock_files_declare_is_told_apart_and_only_shown_when_asked_for(
     before = ask(lake, "SELECT vuln_id, found_as FROM vulnerabilities ORDER BY ALL")
     assert before and {row[1] for row in before} == {"installed"}
     assert ask(lake, summary) == [(1, None)]
+    problems = "SELECT vulnerabilities, findings, vulnerabilities_declared FROM image_summary"
+    assert ask(lake, problems) == [(len(before), len(before), None)]
 
     second = sweep(wider, lake, LocalExecutor(), database=database)
     assert second.layers_scanned == first.layers_scanned == 3
@@ -57,6 +59,8 @@ def test_what_lock_files_declare_is_told_apart_and_only_shown_when_asked_for(
     lock = "app/package-lock.json"
     assert ask(lake, packages) == [("lodash", "declared", lock), *installed, ("minimist", "declared", lock)]
     assert ask(lake, summary) == [(1, 2)]
+    declared = "SELECT count(DISTINCT vuln_id) FROM vulnerabilities WHERE package = 'minimist'"
+    assert ask(lake, problems) == [(len(before), len(before), *ask(lake, declared)[0])]
     found = "SELECT package, found_as, count(*) > 0 FROM vulnerabilities GROUP BY ALL ORDER BY ALL"
     assert ask(lake, found) == [
         ("lodash", "declared", True), ("lodash", "installed", True), ("minimist", "declared", True)
@@ -66,6 +70,7 @@ def test_what_lock_files_declare_is_told_apart_and_only_shown_when_asked_for(
     screen = Console(file=StringIO(), width=200)
     terminal.show_images(screen, [image], second, matched=True)
     shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{ask(lake, declared)[0][0]} more in what lock files declare" in shown
     assert "1 package and 2 declared" in shown and "minimist (declared)" in shown and "lodash (declared)" not in shown
     rematch(lake, database)
     assert len(ask(lake, found)) == 3
