@@ -34,12 +34,12 @@ from grid.schema import (
     REPOSITORY_CPES,
     SEVERITIES,
 )
-from vulndb.feed import Record
 from vulndb.feeds.eol import records as release_ends
 from vulndb.feeds.kev import entries as kev_entries
 from vulndb.feeds.osv import advisory
 from vulndb.groups import Groups
 from vulndb.publish import locked, new_version, publish, seal, write_table
+from vulndb.records import Record
 from vulndb.stage import STAGED, Stage
 
 __all__ = [

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from vulndb.feed import Rating, mapping, strings
+from vulndb.feed import mapping, strings
+from vulndb.records import Rating
 
 MAX_PRODUCTS = 2_000_000
 """Products and relationships of one document; real ones have some ten thousand."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from vulndb.feed import Advisory
+from vulndb.records import Advisory
 
 _CVE = re.compile(r"CVE-(\d{4})-(\d{4,})", re.IGNORECASE)
 _WRAPPED = re.compile(r"[A-Za-z]+-(CVE-\d{4}-\d{4,})", re.IGNORECASE)

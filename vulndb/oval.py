@@ -17,7 +17,8 @@ from sys import intern
 from xml.etree.ElementTree import Element
 
 from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Affected, Range, Rating
+from vulndb.feed import MIB
+from vulndb.records import Affected, Range, Rating
 from vulndb.streams import elements, inflated, text_of
 
 Events = tuple[tuple[str, str], ...]

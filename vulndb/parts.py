@@ -21,8 +21,9 @@ import orjson
 
 from grid.ecosystems import ALL
 from grid.errors import GridError
-from vulndb.feed import Feed, FileState, Skipped, Workspace
+from vulndb.feed import Feed, FileState, Workspace
 from vulndb.publish import sync_folder, write_durably
+from vulndb.records import Skipped
 from vulndb.stage import STAGE_VERSION, Stage
 
 STAGED = ".staged"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import Advisory, Record, Source, Statement, Transport, Workspace, fetch_all, fetch_some
+from vulndb.feed import Source, Transport, Workspace, fetch_all, fetch_some
+from vulndb.records import Advisory, Record, Statement
 
 
 class FileFeed:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import cvss
 
-from vulndb.feed import Rating
+from vulndb.records import Rating
 
 _LABELS = {
     "critical": "critical",

@@ -21,7 +21,10 @@ from grid.ecosystems import Ecosystem, for_osv
 from grid.errors import VersionInvalid
 from grid.keys import successor
 from grid.schema import CONTAINER_REPOSITORIES, EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
-from vulndb.feed import (
+from vulndb.groups import named, problem_id
+from vulndb.ranges import Span, spans, union
+from vulndb.ratings import complete
+from vulndb.records import (
     Advisory,
     Affected,
     ContainerRepository,
@@ -34,9 +37,6 @@ from vulndb.feed import (
     Scored,
     Skipped,
 )
-from vulndb.groups import named, problem_id
-from vulndb.ranges import Span, spans, union
-from vulndb.ratings import complete
 
 _TEXT = pa.string()
 STAGED: dict[str, pa.Schema] = {

@@ -34,7 +34,7 @@ from grid.errors import VersionInvalid
 from grid.store import Lake
 from grid.warehouse import connect
 from vulndb.build import build, locked
-from vulndb.feed import Advisory, Affected, Range, Rating, Record, RepositoryProduct
+from vulndb.records import Advisory, Affected, Range, Rating, Record, RepositoryProduct
 
 Place = tuple[str, str, str]
 """(package, version, vulnerability)."""

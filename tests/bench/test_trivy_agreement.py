@@ -16,7 +16,7 @@ from bench.models.agreement import Said, compare, made
 from grid.ecosystems import BY_NAME, BY_OSV
 from grid.model import Limits, Package
 from vulndb.build import build, locked
-from vulndb.feed import Advisory, Affected, Range, Rating, RepositoryProduct
+from vulndb.records import Advisory, Affected, Range, Rating, RepositoryProduct
 
 
 def read(content: bytes) -> dict[str, Any]:

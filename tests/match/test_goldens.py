@@ -19,8 +19,8 @@ import pytest
 from grid import findings, match
 from grid.ecosystems import for_osv
 from vulndb.build import build, locked
-from vulndb.feed import Advisory, Affected, Range, Rating, Record
 from vulndb.feeds import osv
+from vulndb.records import Advisory, Affected, Range, Rating, Record
 
 LOW = "CVSS:3.1/AV:L/AC:L/PR:L/UI:R/S:U/C:N/I:N/A:L"
 MEDIUM = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"  # 5.3

@@ -13,8 +13,8 @@ from grid.errors import DatabaseInvalid
 from grid.keys import successor
 from grid.keys.pep440 import key as pep440
 from vulndb.build import build, build_records
-from vulndb.feed import Advisory, Affected, Range, Record
 from vulndb.publish import locked, publish
+from vulndb.records import Advisory, Affected, Range, Record
 
 
 def rows(database: Database, table: str) -> list[dict[str, Any]]:

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid.errors import FeedInvalid
-from vulndb.feed import Advisory, Skipped, mirrored
+from vulndb.feed import mirrored
 from vulndb.feeds import BY_NAME, fedora
 from vulndb.fetch import HttpTransport
+from vulndb.records import Advisory, Skipped
 from vulndb.update import Updated, update
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "feeds" / "samples" / "fedora.zip"

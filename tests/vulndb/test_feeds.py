@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid.errors import FeedInvalid
-from vulndb.feed import Advisory, Affected, Exploited, Range, Rating, Skipped
 from vulndb.feeds import FEEDS, alpine, debian, kev, osv
+from vulndb.records import Advisory, Affected, Exploited, Range, Rating, Skipped
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "feeds"
 

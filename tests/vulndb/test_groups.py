@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vulndb.feed import Advisory, Affected
 from vulndb.groups import Groups, named, problem_id, rank
+from vulndb.records import Advisory, Affected
 
 
 def record(

@@ -17,8 +17,8 @@ from grid.ecosystems import BY_NAME as ECOSYSTEMS
 from grid.errors import FeedInvalid
 from grid.model import Distro
 from vulndb.build import build_records
-from vulndb.feed import Advisory, Affected, Record, Skipped
 from vulndb.feeds import echo, minimos, secureos
+from vulndb.records import Advisory, Affected, Record, Skipped
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "feeds" / "samples"
 

@@ -23,9 +23,9 @@ from grid.database import Database
 from grid.errors import FeedInvalid
 from grid.keys.rpm import key
 from vulndb import csaf
-from vulndb.feed import Advisory, Affected, Skipped
 from vulndb.feeds import BY_NAME, redhat
 from vulndb.fetch import HttpTransport
+from vulndb.records import Advisory, Affected, Skipped
 from vulndb.update import Updated, update
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "feeds" / "samples"

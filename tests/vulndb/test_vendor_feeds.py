@@ -28,7 +28,6 @@ from hypothesis import strategies as st
 from grid.database import Database
 from grid.errors import FeedInvalid
 from vulndb import oval
-from vulndb.feed import Advisory, Affected, EndOfLife, Range, Rated, Skipped
 from vulndb.feeds import (
     BY_NAME,
     amazon,
@@ -45,6 +44,7 @@ from vulndb.feeds import (
     wolfi,
 )
 from vulndb.fetch import HttpTransport
+from vulndb.records import Advisory, Affected, EndOfLife, Range, Rated, Skipped
 from vulndb.update import Updated, update
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "feeds"

@@ -14,20 +14,8 @@ from pathlib import Path
 
 from grid.errors import FeedInvalid, VersionInvalid
 from grid.keys.apk import key
-from vulndb.feed import (
-    Advisory,
-    Affected,
-    Range,
-    Record,
-    Skipped,
-    Source,
-    Transport,
-    Workspace,
-    fetch_one,
-    finish,
-    load_json,
-    strings,
-)
+from vulndb.feed import Source, Transport, Workspace, fetch_one, finish, load_json, strings
+from vulndb.records import Advisory, Affected, Range, Record, Skipped
 
 HOST = "https://secdb.alpinelinux.org"
 FIRST = 3

@@ -18,25 +18,10 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Rating,
-    Record,
-    Skipped,
-    Source,
-    Transport,
-    Workspace,
-    fetch_one,
-    finish,
-    keep_only,
-    one_line,
-    timestamp,
-)
+from vulndb.feed import MIB, Source, Transport, Workspace, fetch_one, finish, keep_only, one_line, timestamp
 from vulndb.groups import is_cve
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Rating, Record, Skipped
 from vulndb.streams import elements, inflated, text_of
 
 HOST = "https://cdn.amazonlinux.com"

@@ -20,21 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Record,
-    Skipped,
-    Source,
-    load_json,
-    mapping,
-    one_line,
-    strings,
-)
+from vulndb.feed import MIB, Source, load_json, mapping, one_line, strings
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Record, Skipped
 
 URL = "https://security.archlinux.org/all.json"
 NAMESPACE = "Arch Linux"

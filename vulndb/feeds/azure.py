@@ -11,19 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vulndb import oval
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Record,
-    Skipped,
-    Source,
-    one_line,
-    timestamp,
-)
+from vulndb.feed import MIB, Source, one_line, timestamp
 from vulndb.groups import is_cve
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Record, Skipped
 from vulndb.streams import text_of
 
 _BASE = "https://raw.githubusercontent.com/microsoft/AzureLinuxVulnerabilityData/main"

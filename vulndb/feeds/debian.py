@@ -26,19 +26,10 @@ from typing import Any
 from grid.ecosystems.deb import CODENAMES
 from grid.errors import FeedInvalid, VersionInvalid
 from grid.keys.dpkg import key
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Record,
-    Skipped,
-    Source,
-    mapping,
-    one_line,
-)
+from vulndb.feed import MIB, Source, mapping, one_line
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Record, Skipped
 
 URL = "https://security-tracker.debian.org/tracker/data/json"
 _CHUNK = 1 * MIB

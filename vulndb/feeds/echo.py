@@ -10,19 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Record,
-    Skipped,
-    Source,
-    load_json,
-    mapping,
-)
+from vulndb.feed import MIB, Source, load_json, mapping
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Record, Skipped
 
 URL = "https://advisory.echohq.com/data.json"
 NAMESPACE = "Echo"

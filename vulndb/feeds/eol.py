@@ -11,17 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    EndOfLife,
-    Record,
-    Skipped,
-    Source,
-    load_json,
-    mapping,
-    one_line,
-)
+from vulndb.feed import MIB, Source, load_json, mapping, one_line
 from vulndb.plain import FileFeed
+from vulndb.records import EndOfLife, Record, Skipped
 
 URL = "https://endoflife.date/api/v1/products/full"
 DISTROS = {

@@ -13,19 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    Record,
-    Scored,
-    Skipped,
-    Source,
-    Transport,
-    Workspace,
-    fetch_one,
-    finish,
-    keep_only,
-)
+from vulndb.feed import MIB, Source, Transport, Workspace, fetch_one, finish, keep_only
 from vulndb.groups import is_cve
+from vulndb.records import Record, Scored, Skipped
 from vulndb.streams import inflated
 
 HOST = "https://epss.cyentia.com"

@@ -21,12 +21,6 @@ from urllib.parse import parse_qs, urlsplit
 from grid.errors import FeedInvalid
 from vulndb.feed import (
     MIB,
-    Advisory,
-    Affected,
-    Range,
-    Rating,
-    Record,
-    Skipped,
     Source,
     Transport,
     Workspace,
@@ -39,6 +33,7 @@ from vulndb.feed import (
     timestamp,
 )
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Rating, Record, Skipped
 
 HOST = "https://bodhi.fedoraproject.org/updates/"
 MONTHS = 25

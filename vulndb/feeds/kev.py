@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grid.errors import FeedInvalid
-from vulndb.feed import Exploited, Record, Skipped, Source, load_json, one_line
+from vulndb.feed import Source, load_json, one_line
 from vulndb.groups import is_cve
 from vulndb.plain import FileFeed
+from vulndb.records import Exploited, Record, Skipped
 
 URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vulndb.feed import MIB, Rated, Rating, Record, Skipped, Source, mapping, strings
+from vulndb.feed import MIB, Source, mapping, strings
 from vulndb.groups import is_cve
 from vulndb.plain import FileFeed
+from vulndb.records import Rated, Rating, Record, Skipped
 from vulndb.streams import inflated, items
 
 FIRST = 2002

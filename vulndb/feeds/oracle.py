@@ -12,18 +12,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from vulndb import oval
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Rating,
-    Record,
-    Skipped,
-    Source,
-    one_line,
-    timestamp,
-)
+from vulndb.feed import MIB, Source, one_line, timestamp
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Rating, Record, Skipped
 from vulndb.streams import text_of
 
 URL = "https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2"

@@ -19,27 +19,11 @@ import orjson
 
 from grid.ecosystems import BY_OSV
 from grid.errors import FeedInvalid, UsageError
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Rating,
-    Record,
-    Skipped,
-    Source,
-    Transport,
-    Workspace,
-    fetch_one,
-    finish,
-    mapping,
-    one_line,
-    strings,
-    timestamp,
-)
+from vulndb.feed import MIB, Source, Transport, Workspace, fetch_one, finish, mapping, one_line, strings, timestamp
 from vulndb.feeds._osv_changes import bring, changes, changes_url
 from vulndb.groups import is_distribution
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, Range, Rating, Record, Skipped
 
 HOST = "https://osv-vulnerabilities.storage.googleapis.com"
 LIST = f"{HOST}/ecosystems.txt"

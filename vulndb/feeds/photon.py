@@ -11,19 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from grid.errors import FeedInvalid
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Affected,
-    Range,
-    Rating,
-    Record,
-    Skipped,
-    Source,
-    load_json,
-    mapping,
-)
+from vulndb.feed import MIB, Source, load_json, mapping
 from vulndb.plain import FileFeed
+from vulndb.records import Advisory, Affected, Range, Rating, Record, Skipped
 
 _BASE = "https://packages.broadcom.com/photon/photon_cve_metadata/cve_data_photon"
 RELEASES = ("1.0", "2.0", "3.0", "4.0", "5.0")

@@ -41,14 +41,6 @@ from grid.keys.rpm import key
 from vulndb import csaf
 from vulndb.feed import (
     MIB,
-    Advisory,
-    Affected,
-    ContainerRepository,
-    Range,
-    Rating,
-    Record,
-    RepositoryProduct,
-    Skipped,
     Source,
     Transport,
     Workspace,
@@ -63,6 +55,7 @@ from vulndb.feed import (
     timestamp,
 )
 from vulndb.ratings import label
+from vulndb.records import Advisory, Affected, ContainerRepository, Range, Rating, Record, RepositoryProduct, Skipped
 from vulndb.streams import inflated, tar_files
 
 HOST = "https://security.access.redhat.com/data"

@@ -14,18 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vulndb import oval
-from vulndb.feed import (
-    MIB,
-    Advisory,
-    Record,
-    Skipped,
-    Source,
-    one_line,
-    timestamp,
-)
+from vulndb.feed import MIB, Source, one_line, timestamp
 from vulndb.groups import is_cve
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
+from vulndb.records import Advisory, Record, Skipped
 from vulndb.streams import text_of
 
 _BASE = "https://ftp.suse.com/pub/projects/security/oval"

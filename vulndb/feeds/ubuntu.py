@@ -11,9 +11,10 @@ from pathlib import Path
 
 import orjson
 
-from vulndb.feed import MIB, Record, Skipped, Source
+from vulndb.feed import MIB, Source
 from vulndb.feeds import osv
 from vulndb.plain import FileFeed
+from vulndb.records import Record, Skipped
 from vulndb.streams import inflated, tar_files
 
 URL = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"

@@ -9,9 +9,10 @@ from pathlib import Path
 import orjson
 
 from grid.errors import FeedInvalid
-from vulndb.feed import MIB, Record, Source
+from vulndb.feed import MIB, Source
 from vulndb.feeds import alpine
 from vulndb.plain import FileFeed
+from vulndb.records import Record
 from vulndb.streams import inflated
 
 MAX_INFLATED = 512 * MIB
