@@ -21,7 +21,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For ``-n``: a file's tests stay in one process, for they share fixtures, and so do all that start a cluster."""
+    """For ``-n``: a file's tests stay in one process, for they share fixtures, and so do all that start a cluster.
+
+    But for those that kill: their clusters are of processes of their own.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     files = Path(__file__).parent.rglob("test_*.py")
@@ -30,7 +33,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "ray" if file in clusters or "[ray" in nodeid else file
+            shared = (file in clusters or "[ray" in nodeid) and not file.endswith("test_kill.py")
+            return "ray" if shared else file
 
     return ByFile(config, log)
 

@@ -46,6 +46,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], data
     """The command line in this process, with the sample database and an empty folder to work in."""
     monkeypatch.setenv("SCANGRID_DB", str(database.path.parent.parent))
     monkeypatch.delenv("SCANGRID_LAKE", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")  # the folder's name is of any length
     monkeypatch.chdir(tmp_path)
 
     def go(*arguments: str | Path) -> Ended:
