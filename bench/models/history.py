@@ -58,9 +58,9 @@ def nights(folder: str, images: int, layers: int, nights: int, moved: float, cha
     build(lake, Size(images=images, layers=layers))
     told: dict[str, Any] = {"nights": [], "wanted": {"moved": 0, "changed": 0}}
     with connect(lake) as con:
-        con.execute("CREATE TABLE found AS SELECT * FROM findings")
-        con.execute("CREATE TABLE pictured AS SELECT i.*, t.chain_id FROM images i JOIN image_chains t USING (digest)")
-        con.execute("CREATE TABLE held AS SELECT DISTINCT package_id, ecosystem FROM packages")
+        con.execute("CREATE TEMP TABLE found AS SELECT * FROM findings")
+        con.execute("CREATE TEMP TABLE pictured AS SELECT i.*, t.chain_id FROM images i JOIN image_chains t USING (digest)")
+        con.execute("CREATE TEMP TABLE held AS SELECT DISTINCT package_id, ecosystem FROM packages")
         evaluated = con.sql(
             "SELECT package_id, CASE ecosystem WHEN 'deb' THEN 'Debian:12' ELSE 'npm' END AS namespace FROM held"
         ).to_arrow_table()
@@ -93,12 +93,12 @@ def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
 def _move(con: duckdb.DuckDBPyConnection, night: int, share: float) -> int:
     """Some names get the image that another name had; returns how many got other layers by it."""
     con.execute(
-        "CREATE OR REPLACE TABLE before AS "
+        "CREATE OR REPLACE TEMP TABLE before AS "
         "SELECT *, row_number() OVER (ORDER BY registry, repository, tag) AS n FROM pictured"
     )
     con.execute(
         f"""
-        CREATE OR REPLACE TABLE pictured AS
+        CREATE OR REPLACE TEMP TABLE pictured AS
         SELECT b.* EXCLUDE (n) REPLACE (
                  coalesce(o.digest, b.digest) AS digest, coalesce(o.digest, b.digest) AS ref_digest,
                  coalesce(o.chain_id, b.chain_id) AS chain_id)
