@@ -59,7 +59,9 @@ def nights(folder: str, images: int, layers: int, nights: int, moved: float, cha
     told: dict[str, Any] = {"nights": [], "wanted": {"moved": 0, "changed": 0}}
     with connect(lake) as con:
         con.execute("CREATE TEMP TABLE found AS SELECT * FROM findings")
-        con.execute("CREATE TEMP TABLE pictured AS SELECT i.*, t.chain_id FROM images i JOIN image_chains t USING (digest)")
+        con.execute(
+            "CREATE TEMP TABLE pictured AS SELECT i.*, t.chain_id FROM images i JOIN image_chains t USING (digest)"
+        )
         con.execute("CREATE TEMP TABLE held AS SELECT DISTINCT package_id, ecosystem FROM packages")
         evaluated = con.sql(
             "SELECT package_id, CASE ecosystem WHEN 'deb' THEN 'Debian:12' ELSE 'npm' END AS namespace FROM held"
