@@ -68,7 +68,7 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
         for name, version, main in _packages(toolchain, modules):
             if main and version == DEVEL:
                 version = _stamped_in(program.data, toolchain)
-            if (name, version) not in seen:
+            if (name, version) not in seen and name.rpartition("/")[2].strip():  # a URL needs more than blanks
                 seen.add((name, version))
                 yield _package(name, version, go_cpes(name, version) if main and version != DEVEL else ())
     if not recorded and head == b"\x7fELF" and b"UPX!" in bytes(data[:512]):

@@ -38,7 +38,7 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
             if not isinstance(crate, dict) or crate.get("kind", "runtime") == "build":
                 continue
             name, version = crate.get("name"), crate.get("version")
-            if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
+            if not isinstance(name, str) or not isinstance(version, str) or not name.strip() or not version:
                 continue
             if (name, version) not in seen:
                 seen.add((name, version))

@@ -47,6 +47,10 @@ def modules(text: str, version: str = "go1.22.3") -> list[tuple[str, str]]:
     return found(elf({SECTION: go_info(version, text)}))[1:]
 
 
+def test_a_module_whose_name_is_blank_is_left_out() -> None:
+    assert modules("path\tb\nmod\tb\tv1.0.0\t\ndep\texample.com/app/ \tv1.0.0\t\n") == [("b", "v1.0.0")]
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("named", [True, False])

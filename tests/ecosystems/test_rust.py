@@ -87,8 +87,9 @@ def test_a_damaged_list_is_noted(section: bytes) -> None:
 
 def test_entries_of_other_shapes_are_left_out() -> None:
     odd = crates(
-        {"name": "a"}, {"name": 1, "version": "1"}, {"name": "", "version": ""}, {"name": "b", "version": "1.0.0"}
-    )
+        {"name": "a"}, {"name": 1, "version": "1"}, {"name": "", "version": ""}, {"name": "\x85", "version": "1"},
+        {"name": "b", "version": "1.0.0"},
+    )  # fmt: skip
     assert found(elf({SECTION: odd})) == [("b", "1.0.0")]
 
 
