@@ -8,6 +8,7 @@
   ``{key:name}``  a digest as a short join key
   ``{same:x}``    of the same sweep as ``i``, where ``x`` has rows of several
   ``{chain:chain,profile}``  the short key of a chain under a profile of suppression (``_profiles.sql``)
+  ``{chosen:x}``  whether the repositories and tags of ``x`` choose the image ``i``: the last that matches decides
   ``{image:i}``   ``image_id`` of a row of ``images``: who an image is, whatever its layers
   ``{shared:a,b}`` after WITH: views that this file, and those of them that read each other, read once for all
   ``{any:_name}`` the variant of a view for any sweep, in files that are not made twice
@@ -163,12 +164,12 @@ def _bound() -> bytes:
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     """The result of one SELECT. Raises QueryInvalid with DuckDB's sentence and the place it points at."""
     try:
-        statements = con.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in _READING:
+        parsed = con.extract_statements(sql)
+        if len(parsed) != 1 or parsed[0].type not in _READING:
             raise QueryInvalid(
                 "only one statement that reads is allowed", remedy="for example: SELECT * FROM image_summary"
             )
-        return con.sql(statements[0].query).to_arrow_table()
+        return con.sql(parsed[0].query).to_arrow_table()
     except duckdb.Error as error:
         raise translated(_told_where(con, sql, error)) from error
 
@@ -265,7 +266,7 @@ def _render(view: View, latest: bool, apart: bool, around: frozenset[str] = froz
             return "".join(f"{part} AS MATERIALIZED (\n{text}\n)," for part, text in texts.items())
         if name == "any":
             return _named(argument, latest=False)
-        return {"key": KEY, "image": IMAGE_ID}[name].format(argument) if argument else places[name]
+        return {"key": KEY, "image": IMAGE_ID, "chosen": _CHOSEN}[name].format(argument) if argument else places[name]
 
     return _PLACE.sub(fill, view.sql)
 
@@ -307,6 +308,10 @@ IMAGE_ID = """md5(concat_ws(chr(10), {0}.registry, {0}.repository,
 KEY = "md5_number({0})"
 """A digest or chain id in 16 bytes: joins on it are several times faster than on 71 characters. What it is made of
 are sha256 values, which nobody can choose freely, so md5 is no weakness here."""
+
+_CHOSEN = """({0}.repositories IS NULL
+    OR list_filter({0}.repositories, lambda p: i.repository GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')
+  AND ({0}.tags IS NULL OR list_filter({0}.tags, lambda p: i.tag GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')"""
 
 _CHAIN = "CASE WHEN coalesce({1}, 0) = 0 THEN {0} ELSE md5_number(concat({0}, '-', {1})) END"
 """The key of a chain under a profile of suppression; 0, or null, is the usual one."""

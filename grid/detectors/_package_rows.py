@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import pyarrow as pa
 
-from grid.detectors._records import batch, contents, dispatcher, guarded
+from grid.detectors._records import CONTROL, batch, contents, dispatcher, guarded
 from grid.ecosystems import Ecosystem, Reader
 from grid.ecosystems._binary import is_executable
 from grid.model import DECLARED, Limits, Note, Package, Wants
@@ -18,7 +17,6 @@ MAX_PACKAGES = 50_000
 """Packages that one record may give: more is no package database but an attack on memory."""
 
 _MAX_TEXT = 1000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Row = tuple[object, ...]
 
@@ -107,7 +105,7 @@ def _fault(p: Package) -> str | None:
     exact = (p.name, p.version, p.arch, p.source_name, p.source_version, p.modularity)
     if len(max(exact, key=len)) > _MAX_TEXT or len(p.purl) > 4 * _MAX_TEXT:
         return f"a name or version is longer than {_MAX_TEXT} characters"
-    return "a name or version has control characters" if _CONTROL.search("".join(exact)) else None
+    return "a name or version has control characters" if CONTROL.search("".join(exact)) else None
 
 
 def _columns(ecosystem: str, p: Package) -> Row:
@@ -121,9 +119,9 @@ def _columns(ecosystem: str, p: Package) -> Row:
         p.source_name or None,
         p.source_version or None,
         p.purl,
-        [_CONTROL.sub(" ", name[:_MAX_TEXT]) for name in p.licenses[:100]] or None,
+        [CONTROL.sub(" ", name[:_MAX_TEXT]) for name in p.licenses[:100]] or None,
         p.modularity or None,
-        _CONTROL.sub(" ", p.origin[:_MAX_TEXT]) or None,
+        CONTROL.sub(" ", p.origin[:_MAX_TEXT]) or None,
         list(p.cpes) or None,
         p.found_as,
         p.sha1 or None,

@@ -15,6 +15,9 @@ from grid.model import Limits, Note, Wants
 
 Fact = TypeVar("Fact")
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters that no text of a table holds."""
+
 
 def union(wants: Iterable[Wants]) -> Wants:
     """All that any of them wants; as large as the largest of them allows."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from grid.detectors import output_schema
-from grid.detectors._records import batch
+from grid.detectors._records import CONTROL, batch
 from grid.model import Wants
 from grid.schema import CONTENT_SETS
 
@@ -35,7 +35,6 @@ _CONTINUED = re.compile(r"\\[ \t]*\r?\n")
 _PAIR = re.compile(
     r"(?:\"(?P<quoted>[^\"]{1,200})\"|(?<![\w.-])(?P<bare>[\w.-]{1,200}))=(?:\"(?P<value>[^\"]*)\"|(?P<word>[^\s\"]*))"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -136,7 +135,7 @@ class ContentSets:
             told: dict[Told, None] = {}
             try:
                 for kind, value in reader(content.as_py().decode("utf-8", "replace")):
-                    if value and len(value) <= MAX_TEXT and not _CONTROL.search(value):
+                    if value and len(value) <= MAX_TEXT and not CONTROL.search(value):
                         told[kind, value] = None
                     if len(told) > MAX_VALUES:
                         rows.append((where, None, None, "TooManyFacts", f"only the first {MAX_VALUES} are kept"))

@@ -112,12 +112,12 @@ class Ecosystem:
     """``read`` and ``owned`` take a ``memoryview``, too: records so large that a copy would cost too much memory."""
 
 
-def language(namespace: str) -> Callable[[Distro], str | None]:
-    """The namespace of a language ecosystem, whatever the distribution."""
+def language(namespace: str | None) -> Callable[[Distro], str | None]:
+    """The namespace of a language ecosystem, whatever the distribution; None where no advisories speak of it."""
     return partial(_constant, namespace)
 
 
-def _constant(namespace: str, distro: Distro) -> str:  # a closure would not pickle
+def _constant(namespace: str | None, distro: Distro) -> str | None:  # a closure would not pickle
     return namespace
 
 

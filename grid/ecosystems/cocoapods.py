@@ -5,17 +5,10 @@ No advisories speak of them by this name.
 
 from __future__ import annotations
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._locks.others import COCOAPODS_WANTS, cocoapods
 from grid.keys.gem import key
-from grid.model import Distro
-
-
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
 
 ECOSYSTEM = Ecosystem(
-    name="cocoapods", version=1, key=key, namespace=namespace, osv=(), declares=COCOAPODS_WANTS, declared=cocoapods
+    name="cocoapods", version=1, key=key, namespace=language(None), osv=(), declares=COCOAPODS_WANTS, declared=cocoapods
 )

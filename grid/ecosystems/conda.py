@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._conda import read
 from grid.ecosystems._locks import others
 from grid.keys.conda import key
-from grid.model import Distro, Wants
-
-
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
+from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="conda",
     version=2,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     canonical=str.lower,
     wants=Wants(globs=("*/conda-meta/*.json",), max_bytes=8 << 20),

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.keys.rpm import key
-from grid.model import Distro, Limits, Note, Package, Wants
+from grid.model import Limits, Note, Package, Wants
 
 _PLACE = re.compile(r"(?:.*/)?rocks(?:-5\.[0-9])?/([^/]+)/([^/]+)/\1-\2\.rockspec")
 _PACKAGE = re.compile(rb"""^[ \t]*package\s*=\s*["'\[]""", re.MULTILINE)
@@ -32,16 +32,11 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     yield Package(place[1], place[2], purl=PackageURL("luarocks", None, place[1], place[2]).to_string())
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 ECOSYSTEM = Ecosystem(
     name="luarocks",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(suffixes=(".rockspec",), max_bytes=1 << 20),
     read=read,

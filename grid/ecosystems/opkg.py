@@ -11,9 +11,9 @@ from io import BytesIO
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.keys.dpkg import key
-from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
+from grid.model import Limits, Note, OwnedFile, Package, Wants
 
 _FOLDERS = ("usr/lib/opkg/", "var/lib/opkg/", "opt/lib/opkg/")
 """OpenWrt's, Yocto's, Entware's."""
@@ -49,16 +49,11 @@ def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Not
             yield OwnedFile(place, owner)
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 ECOSYSTEM = Ecosystem(
     name="opkg",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(paths=_STATUS),
     read=read,

@@ -5,22 +5,16 @@ hex.pm does not hold them and OSV has no ecosystem for them; what is installed f
 
 from __future__ import annotations
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._beam import SUFFIX, read_otp
 from grid.keys.rpm import key
-from grid.model import Distro, Wants
-
-
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
+from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="otp",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(suffixes=(SUFFIX,), max_bytes=1 << 20),
     read=read_otp,

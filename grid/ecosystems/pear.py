@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.keys.packagist import key
-from grid.model import Distro, Limits, Note, Package, Wants
+from grid.model import Limits, Note, Package, Wants
 
 _PLACE = re.compile(r"(?:.*/)?\.registry/(?:\.channel\.[a-z0-9._-]+/)?[^/]+\.reg")
 _SCALAR = re.compile(rb"(?:[ibd]:[^;]{1,40}|N);")
@@ -89,16 +89,11 @@ def _stated(content: bytes) -> dict[str, str]:
     raise _Invalid("the record ends early")
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 ECOSYSTEM = Ecosystem(
     name="pear",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(suffixes=(".reg",), max_bytes=8 << 20),
     read=read,

@@ -12,9 +12,9 @@ from io import BytesIO
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.keys.apk import key
-from grid.model import Distro, Limits, Note, OwnedFile, Package, Wants
+from grid.model import Limits, Note, OwnedFile, Package, Wants
 
 _ROOT = "var/db/pkg/"
 _PLACE = re.compile(
@@ -46,18 +46,13 @@ def owned(path: str, content: bytes, limits: Limits) -> Iterator[OwnedFile | Not
             yield OwnedFile((entry[1] or entry[2]).lstrip("/"), f"{place[1]}/{place[2]}")
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 _WANTS = Wants(globs=(f"{_ROOT}*/CONTENTS",), max_bytes=64 << 20)
 
 ECOSYSTEM = Ecosystem(
     name="ebuild",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=_WANTS,
     read=read,

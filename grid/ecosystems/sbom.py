@@ -5,10 +5,10 @@ So this one has no versions and no advisories of its own.
 
 from __future__ import annotations
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._sbom import MAX_BYTES, SUFFIXES, read
 from grid.errors import VersionInvalid
-from grid.model import Distro, Wants
+from grid.model import Wants
 
 
 def key(version: str) -> bytes:
@@ -16,16 +16,11 @@ def key(version: str) -> bytes:
     raise VersionInvalid("a version without an ecosystem has no order")
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 ECOSYSTEM = Ecosystem(
     name="sbom",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(suffixes=SUFFIXES, max_bytes=MAX_BYTES),
     read=read,

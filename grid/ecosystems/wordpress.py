@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem
+from grid.ecosystems import Ecosystem, language
 from grid.keys.packagist import key
-from grid.model import Distro, Limits, Note, Package, Wants
+from grid.model import Limits, Note, Package, Wants
 
 _PLACE = re.compile(r"(?:.*/)?wp-content/(?:(plugins|mu-plugins)/([^/]+)/[^/]+\.php|(themes)/([^/]+)/style\.css)")
 _HEAD = 8 << 10
@@ -42,16 +42,11 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     yield Package(slug, version, purl=PackageURL(f"wordpress-{kind}", None, slug, version).to_string())
 
 
-def namespace(distro: Distro) -> str | None:
-    """None, whatever the distribution."""
-    return None
-
-
 ECOSYSTEM = Ecosystem(
     name="wordpress",
     version=1,
     key=key,
-    namespace=namespace,
+    namespace=language(None),
     osv=(),
     wants=Wants(globs=("*wp-content/plugins/*.php", "*wp-content/mu-plugins/*.php", "*wp-content/themes/*/style.css"),
                 max_bytes=4 << 20),

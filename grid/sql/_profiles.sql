@@ -8,8 +8,6 @@ JOIN (SELECT * FROM {_statements} WHERE scoped) s ON s.sweep_id = i.sweep_id
        OR NOT regexp_full_match(i.registry, '([a-z0-9-]+[.])+[a-z0-9-]+(:[0-9]+)?|localhost(:[0-9]+)?|[a-z0-9-]+:[0-9]+'))
   AND (s.digest IS NULL OR s.digest IN (i.digest, i.ref_digest))
   AND (s.arch IS NULL OR i.arch = s.arch OR starts_with(i.arch, s.arch || '/'))
-  AND (s.repositories IS NULL
-       OR list_filter(s.repositories, lambda p: i.repository GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')
-  AND (s.tags IS NULL OR list_filter(s.tags, lambda p: i.tag GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')
+  AND {chosen:s}
 WHERE i.digest IS NOT NULL
 GROUP BY i.sweep_id, i.registry, i.repository, i.tag, i.digest

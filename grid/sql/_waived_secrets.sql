@@ -30,6 +30,5 @@ SELECT sweep_id, registry, repository, tag, digest, sum(n)::BIGINT AS secrets,
        coalesce(sum(n) FILTER (hidden), 0)::BIGINT AS hidden
 FROM judged i
 WHERE len(list_filter(said, lambda c: c.sweep_id = i.sweep_id
-    AND (c.repositories IS NULL OR list_filter(c.repositories, lambda p: i.repository GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')
-    AND (c.tags IS NULL OR list_filter(c.tags, lambda p: i.tag GLOB ltrim(p, '!'))[-1] NOT LIKE '!%'))) > 0
+    AND {chosen:c})) > 0
 GROUP BY sweep_id, registry, repository, tag, digest

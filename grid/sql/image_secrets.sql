@@ -8,9 +8,7 @@ SELECT * EXCLUDE (said), said.by AS suppressed_by, said.reason AS suppressed_rea
 FROM (
   SELECT {sweep} i.registry, i.repository, i.tag, i.digest, s.layer_digest, s.path, s.line, s.end_line, s.rule_id, s.title, s.severity,
          s.redacted, s.fingerprint, NOT coalesce(list_contains(l.hidden, s.path), false) AS visible,
-         list_filter(s.said, lambda c: c.sweep_id = i.sweep_id
-           AND (c.repositories IS NULL OR list_filter(c.repositories, lambda p: i.repository GLOB ltrim(p, '!'))[-1] NOT LIKE '!%')
-           AND (c.tags IS NULL OR list_filter(c.tags, lambda p: i.tag GLOB ltrim(p, '!'))[-1] NOT LIKE '!%'))[1] AS said
+         list_filter(s.said, lambda c: c.sweep_id = i.sweep_id AND {chosen:c})[1] AS said
   FROM {_images} i
   JOIN {_chain_visible} l ON l.ck = i.ck
   JOIN (SELECT s.*, {key:s.layer_digest} AS lk, v.said FROM secrets s LEFT JOIN {_secret_verdicts} v USING (rule_id, fingerprint, path)) s

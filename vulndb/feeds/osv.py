@@ -318,7 +318,7 @@ def _ratings(name: str, record: Mapping[str, Any]) -> Iterator[Rating]:
         yield Rating(rater, score=base)
     if (word := label(own.get("severity"))) is not None:
         yield Rating(rater, label=word)
-    elif (kind := _informational(record)) is not None and not record.get("severity"):
+    elif prefix == "RUSTSEC" and not record.get("severity") and (kind := _informational(record)) is not None:
         yield Rating(rater, label=kind)
     elif found := _ERRATUM.match(f"{prefix} {record.get('summary')}"):
         yield Rating(rater, label=label(found["word"]))
