@@ -30,7 +30,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def _titled(ecosystem: str) -> str:
+def titled(ecosystem: str) -> str:
     """What the packages of an ecosystem are called: by where they come from, if they have no name of their own."""
     known = BY_NAME.get(ecosystem)
     if known is not None and known.unmanaged:
@@ -172,7 +172,7 @@ def _vulnerabilities(image: ImageResult, width: int) -> RenderableType:
     rows = sorted(folded(image), key=lambda r: r["ecosystem"])
     for ecosystem, group in groupby(rows, key=lambda r: str(r["ecosystem"])):
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, title_justify="left", expand=False)
-        table.title = Text(_titled(ecosystem), style="bold")
+        table.title = Text(titled(ecosystem), style="bold")
         table.add_column("package", overflow="fold", min_width=10, max_width=max(14, width // 5))
         table.add_column("installed", overflow="fold", min_width=8, max_width=max(12, width // 7))
         table.add_column("severity", no_wrap=True)

@@ -84,7 +84,7 @@ def _print_status(folder: Path, database: Database, feeds: list[health.FeedHealt
         console.print(f"[yellow]warning: {escape(warning)}[/]")
     if not warnings:
         missing = sum(feed.status == "absent" for feed in feeds)
-        there = f"; {missing} of {len(feeds)} feeds are not there to be had" if missing else ""
+        there = f"; {missing} of {len(feeds)} feeds are absent" if missing else ""
         console.print(f"[green]in good health[/]{there}")
 
 
