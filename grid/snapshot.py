@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import duckdb
 
@@ -16,8 +17,10 @@ from grid.store import Lake
 from grid.warehouse import IMAGE_ID, config, macros, memory, statements, translated
 
 _OF_SWEEP = "WHERE sweep_id = getvariable('sweep')"
+_NAME = ("registry", "repository", "tag")
+_OF_NAME = " ".join([_OF_SWEEP, *(f"AND {column} = getvariable('{column}')" for column in _NAME)])
 _OF_IMAGE = f"WHERE image_id IN (SELECT {IMAGE_ID.format('i')} FROM raw.images i)"
-_PACKAGES = "SELECT package_id FROM raw.packages UNION ALL SELECT package_id FROM raw.jar_names"
+_PACKAGES = " UNION ALL ".join(f"SELECT package_id FROM raw.{name}" for name in ("packages", "lockfiles", "jar_names"))
 
 SCOPE: Mapping[str, str] = {
     "sweeps": "",
@@ -29,7 +32,8 @@ SCOPE: Mapping[str, str] = {
     **{table.name: "SEMI JOIN raw.image_layers USING (layer_digest)" for table in FACT_TABLES},
     "jar_names": "SEMI JOIN raw.packages USING (sha1)",
     **dict.fromkeys(("matches", "secret_statements"), _OF_SWEEP),
-    **dict.fromkeys(("findings", "statements", "distro_support"), "SEMI JOIN raw.matches USING (match_id)"),
+    **dict.fromkeys(("statements", "distro_support"), "SEMI JOIN raw.matches USING (match_id)"),
+    "findings": f"SEMI JOIN raw.matches USING (match_id) SEMI JOIN ({_PACKAGES}) USING (package_id)",
     "history": "",
     **dict.fromkeys(("image_events", "finding_events"), _OF_IMAGE),
     **dict.fromkeys(("package_events", "matched_packages"), f"SEMI JOIN ({_PACKAGES}) USING (package_id)"),
@@ -44,19 +48,26 @@ FEW = 50_000
 """Of so many rows, a better plan and a second core cost more than they save."""
 
 
-def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection that has these ``sweep_…`` views as tables, with the rows of one sweep. Close it.
+def snapshot(
+    lake: Lake, sweep_id: str, views: Iterable[str], image: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection that has these views as tables, with the rows of one sweep. Close it.
+
+    ``views``: ``sweep_…`` views, and tables that say the same in every sweep (``packages``, ``chains``). ``image``: a
+    row of ``images``; then only what concerns the images of that name is taken, however large the sweep.
 
     Raises LakeInvalid if a file of the lake is damaged.
     """
     made = statements(apart=True)
     needed = _needed(made, views)
+    scopes = SCOPE if image is None else {**SCOPE, "images": _OF_NAME}
     con = memory(config(lake))
     try:
-        con.execute("SET VARIABLE sweep = $1", [sweep_id])
+        for name, value in {"sweep": sweep_id, **{column: image[column] for column in _NAME if image}}.items():
+            con.execute(f"SET VARIABLE {name} = $1", [value])
         con.execute(f"CREATE SCHEMA raw; CREATE SCHEMA parts; {macros(lake)}; BEGIN")
         rows = 0
-        for table, scope in SCOPE.items():
+        for table, scope in scopes.items():
             if f"raw.{table}" in needed:
                 ((more,),) = con.execute(f"CREATE TABLE raw.{table} AS {made[f'raw.{table}']} {scope}").fetchall()
                 rows += more
@@ -65,7 +76,7 @@ def snapshot(lake: Lake, sweep_id: str, views: Iterable[str]) -> duckdb.DuckDBPy
         for name, sql in made.items():
             if name in needed and not name.startswith("raw."):
                 con.execute(f"CREATE TABLE {name} AS {sql}")
-        con.execute("COMMIT")
+        con.execute("COMMIT; PRAGMA enable_optimizer; RESET threads")
     except duckdb.Error as error:
         con.close()
         raise translated(error) from error

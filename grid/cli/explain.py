@@ -27,12 +27,14 @@ def explain(
     from rich.console import Console
 
     from grid.reports import why
+    from grid.snapshot import snapshot
     from grid.warehouse import connect
 
     store = open_lake(lake, create=False)
     console = Console(highlight=False, soft_wrap=True)
     with connect(store) as con:
         found = find_image(con, image)
+    with snapshot(store, found["sweep_id"], why.READS, found) as con:
         layers = why.layers_of(con, found["digest"])
         packages = why.packages_of(con, layers, what)
         path = what.strip("/")
@@ -59,18 +61,22 @@ def find_image(con: Any, image: str) -> dict[str, Any]:
         wanted |= {str(reference), reference.digest, f"{reference.registry}/{reference.repository}:{reference.tag}"}
     except UsageError:
         pass
-    rows = (
-        con.sql(
-            "SELECT *, repository || ':' || tag AS short, registry || '/' || repository || ':' || tag AS long, "
-            "registry || ':' || concat_ws(':', nullif(repository, ''), tag) AS local "
-            "FROM images WHERE digest IS NOT NULL ORDER BY scanned_at DESC"
-        )
-        .to_arrow_table()
-        .to_pylist()
-    )
-    for row in rows:
-        if wanted & {row["short"], row["long"], row["local"], row["digest"], row["ref_digest"], row["registry"]}:
-            return dict(row)
-    known = sorted({row["short"].strip(":") for row in rows})
-    hint = f"for example {', '.join(known[:3])}" if known else "scan it first"
+    rows = con.sql(_NAMED, params=[sorted(filter(None, wanted))]).to_arrow_table().to_pylist()
+    if rows:
+        return dict(rows[0])
+    known = con.sql(_KNOWN).fetchall()
+    hint = f"for example {', '.join(name for (name,) in known)}" if known else "scan it first"
     raise UsageError(f"the lake has no image {image!r}", remedy=hint)
+
+
+_NAMED = """
+    SELECT * FROM images
+    WHERE digest IS NOT NULL AND list_has_any($1, [
+      repository || ':' || tag, registry || '/' || repository || ':' || tag,
+      registry || ':' || concat_ws(':', nullif(repository, ''), tag), digest, ref_digest, registry])
+    ORDER BY scanned_at DESC LIMIT 1"""
+"""The newest image of one of these names: short, long, of a file or folder, or a digest."""
+
+_KNOWN = """
+    SELECT DISTINCT trim(repository || ':' || tag, ':') AS name FROM images
+    WHERE digest IS NOT NULL ORDER BY name LIMIT 3"""

@@ -18,6 +18,11 @@ from grid.model import Distro
 from grid.reports.results import image_name
 
 Row = Mapping[str, Any]
+READS = (
+    *("image_layers", "packages", "entries", "hidden", "chains"),
+    *("sweep_image_packages", "sweep_vulnerabilities", "sweep_advice"),
+)
+"""What is asked here."""
 
 
 def name_of(image: Row) -> str:

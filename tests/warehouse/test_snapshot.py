@@ -49,6 +49,29 @@ def test_a_snapshot_has_the_rows_of_the_views(lake: Lake, few: int, monkeypatch:
     assert {"sweep_vulnerabilities", "sweep_advice", "sweep_image_secrets"} <= {view for _, view in seen}
 
 
+ONE = (*EVERY, "image_layers", "packages", "entries", "hidden", "chains")
+
+
+def test_a_snapshot_of_one_image_has_what_the_views_say_of_it(lake: Lake) -> None:
+    with connect(lake) as con:
+        images = con.execute("SELECT DISTINCT sweep_id, registry, repository, tag FROM images").fetchall()
+        seen = set()
+        for sweep_id, *name in images:
+            row = dict(zip(("registry", "repository", "tag"), name, strict=True))
+            with snapshot(lake, sweep_id, ONE, row) as taken:
+                for view in EVERY:
+                    of_it = f"SELECT * FROM {view} WHERE (sweep_id, registry, repository, tag) = (?, ?, ?, ?)"
+                    expected = sorted(map(repr, con.execute(of_it, [sweep_id, *name]).fetchall()))
+                    assert sorted(map(repr, taken.execute(f"SELECT * FROM {view}").fetchall())) == expected, view
+                    seen |= {view} if expected else set()
+                digests = taken.execute("SELECT list(DISTINCT layer_digest) FROM image_layers").fetchone()
+                for table in ("packages", "entries"):
+                    of_it = f"SELECT * FROM {table} WHERE layer_digest IN (SELECT unnest(?))"
+                    expected = sorted(map(repr, con.execute(of_it, digests).fetchall()))
+                    assert sorted(map(repr, taken.execute(f"SELECT * FROM {table}").fetchall())) == expected, table
+    assert len(images) > 2 and {"sweep_vulnerabilities", "sweep_advice", "sweep_image_packages"} <= seen
+
+
 def test_it_stays_as_it_was_when_the_lake_goes_on(tmp_path: Path) -> None:
     lake = Lake.open(tmp_path / "lake", create=True)
     fill(lake)
