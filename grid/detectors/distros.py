@@ -214,9 +214,9 @@ class Distros:
             if reader is None or not text.strip():
                 continue
             said = reader(text)
-            if said is not None:
+            if said is not None and (distro := _fit(said.id)):
                 optional = (said.version_id, said.id_like, said.pretty_name, said.codename)
-                rows.append((where, _fit(said.id), *(_fit(value) or None for value in optional), None, None))
+                rows.append((where, distro, *(_fit(value) or None for value in optional), None, None))
             elif where != _SILENT:
                 rows.append((where, *(None,) * 5, "Unparsable", "it names no distribution known here"))
         return batch(rows, self.schema)

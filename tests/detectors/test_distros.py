@@ -185,6 +185,10 @@ def test_values_are_bounded_and_have_no_control_characters() -> None:
     assert said("etc/os-release", content) == ("x" * 500, "1 2", None, "a [2J", None)
 
 
+def test_a_name_of_nothing_but_control_characters_is_no_name() -> None:
+    assert said("etc/os-release", "ID='\x01\x02'\n") == ("Unparsable",)
+
+
 def test_other_files_are_neither_asked_for_nor_read() -> None:
     wanted = DETECTOR.wants.matcher()
     for path in ("os-release", "srv/etc/os-release", "etc/hostname"):
