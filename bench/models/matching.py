@@ -17,10 +17,13 @@ import pyarrow as pa
 
 from bench.models import Clock, Outcome, Work, clock, in_child, peak_memory
 from bench.synthetic import MATCH, Size, build
+from grid.cli.explain import find_image
 from grid.database import Database, open_database
 from grid.ecosystems import BY_NAME
 from grid.life import remember
+from grid.reports.why import READS
 from grid.schema import LAKE_SCHEMA_VERSION
+from grid.snapshot import snapshot
 from grid.store import Lake
 from grid.sweep import rematch
 from grid.warehouse import connect
@@ -32,7 +35,7 @@ MINORS = 200
 
 
 def measure(work: Work) -> Outcome:
-    """Seconds of the match and of the rollup over all images."""
+    """Seconds of the match, of the rollup over all images, and of all that is known of one of them."""
     size = Size(images=work["images"], layers=work["layers"])
     lake, database = _made(work.folder, size, work["ranges"])
     told = in_child("bench.models.matching:refresh", {"lake": str(lake), "database": str(database)})
@@ -50,6 +53,7 @@ def measure(work: Work) -> Outcome:
             "seconds": told["match_wall"] + told["rollup_wall"],
             "match": told["match_wall"],
             "rollup": told["rollup_wall"],
+            "look": told["look_wall"],
             "cpu": told["cpu"],
             "peak": told["peak"] / 1e9,
             "images": size.images,
@@ -63,7 +67,7 @@ def measure(work: Work) -> Outcome:
 
 
 def refresh(lake: str, database: str) -> dict[str, Any]:
-    """Match and roll up in this process. The lake keeps the match; the next one supersedes it."""
+    """Match, roll up and look one image up, in this process. The lake keeps the match; the next one supersedes it."""
     opened, known = Lake.open(lake), open_database(Path(database))
     clocks: list[Clock] = []
     with clock() as match_clock:
@@ -74,10 +78,15 @@ def refresh(lake: str, database: str) -> dict[str, Any]:
             "SELECT count(*), sum(packages), sum(findings) FROM image_summary WHERE status = 'ok'"
         ).fetchall()[0]
     clocks.append(rollup_clock)
+    with clock() as look_clock, connect(opened) as con:  # as ``explain`` does
+        name = con.sql("SELECT any_value(digest) FROM latest_images").fetchall()[0][0]
+        image = find_image(con, name)
+        snapshot(opened, image["sweep_id"], READS, image).close()
     return {
         "images": images, "image_packages": int(packages), "image_findings": int(found), "packages": judged.packages,
         "findings": judged.findings, "ranges": known.rows("ranges"), "match_wall": match_clock.wall,
-        "rollup_wall": rollup_clock.wall, "cpu": sum(c.cpu for c in clocks), "peak": peak_memory(),
+        "rollup_wall": rollup_clock.wall, "look_wall": look_clock.wall,
+        "cpu": sum(c.cpu for c in clocks), "peak": peak_memory(),
     }  # fmt: skip
 
 
