@@ -128,8 +128,16 @@ def _lines(case: Case, row: Row) -> Iterator[tuple[str, ...]]:
             f"{show(row.figures[figure.name], figure)}",
             figure.bar,
             {True: "held", False: "**missed**", None: ""}[figure.holds(row.figures[figure.name])],
-            _cell(figure.beside.format(**row.figures)) if figure.beside else "",
+            _cell(_beside(figure, row)),
         )
+
+
+def _beside(figure: Figure, row: Row) -> str:
+    """What stands beside it; nothing where an older record does not have all of it."""
+    try:
+        return figure.beside.format(**row.figures)
+    except KeyError:
+        return ""
 
 
 def _cell(text: str) -> str:
