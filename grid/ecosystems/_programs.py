@@ -26,7 +26,7 @@ from grid.model import Note, Package
 if TYPE_CHECKING:
     from grid.patterns import Patterns
 
-LOGIC = 1
+LOGIC = 2
 """Raise it when the same rules would read other packages."""
 RULE_FILES = ("languages.toml", "servers.toml", "tools.toml", "go.toml")
 MAX_TEXT = 16 << 20
@@ -67,6 +67,8 @@ class Program:
     """Numbers in the name of the file must begin the version: ``python3.11``."""
     unless: tuple[str, ...] = ()
     """Expressions whose presence says that it is a relative of the program, or a part that only starts it."""
+    needs: tuple[str, ...] = ()
+    """Expressions that must all be present: what says that it is this program, where its version alone does not."""
     text: bool = False
     """A script or a list, not an executable."""
     go: str = ""
@@ -199,6 +201,8 @@ def found(name: str, data: memoryview, places: Sequence[int]) -> Iterator[Packag
         if not version or (program.name, version) in seen:
             continue
         if any(re.search(word.encode(), data) for word in program.unless):
+            continue
+        if not all(re.search(word.encode(), data) for word in program.needs):
             continue
         seen.add((program.name, version))
         purl = PackageURL("generic", None, program.name, version).to_string()

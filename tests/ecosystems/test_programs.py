@@ -95,6 +95,12 @@ def test_a_relative_is_not_taken_for_the_program() -> None:
     assert packages("usr/bin/redis-server", ELF + valkey) == [("valkey", "9.0.0")]
     mariadb = b"\x0010.11.19-MariaDB\0/mysql-8.0.36-linux/x\0"
     assert packages("usr/sbin/mysqld", ELF + mariadb) == [("mariadb", "10.11.19")]
+    built = b"\0/build/mysql-8.0.35/sql/mysqld.cc\0\x008.0.35-27\0"
+    percona = built + b"Percona Server (GPL), Release 27, Revision 2f8eeab\0"
+    assert packages("usr/sbin/mysqld", ELF + percona) == [("percona-server", "8.0.35-27")]
+    cluster = built + b"Percona XtraDB Cluster (GPL), Release rel27, Revision d2d9b6e\0"
+    assert packages("usr/sbin/mysqld", ELF + cluster) == [], "neither is Percona's cluster"
+    assert packages("usr/sbin/mysqld", ELF + built) == [("mysql", "8.0.35")]
 
 
 def test_of_a_go_program_the_reader_of_go_modules_speaks() -> None:
