@@ -43,6 +43,11 @@ from ruamel.yaml.error import MarkedYAMLError
 from grid.errors import EstateInvalid, GridError
 from grid.model import LINUX_AMD64, Limits, Platform, Reference
 
+MAX_BYTES = 1 << 20
+"""Of estate.yaml: some 13,000 waivers, whose YAML takes 5 s of CPU."""
+_MAX_NODES = 500_000
+"""Values in it; a YAML alias counts each time, for a few lines of aliases may stand for any number."""
+
 _CREDENTIAL_FORMS = ("env:", "file:", "docker")
 
 
@@ -253,6 +258,8 @@ def load_estate(path: str | Path) -> Estate:
     """Read estate.yaml; raises EstateInvalid naming file and line. Local paths in it are relative to it."""
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(str(path))
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
@@ -273,6 +280,8 @@ def load_estate(path: str | Path) -> Estate:
 
 def parse_estate(text: str, name: str = "estate.yaml") -> Estate:
     """The estate that a YAML text describes; raises EstateInvalid."""
+    if len(text) > MAX_BYTES:
+        raise _too_large(name)
     try:
         data = YAML(typ="rt").load(StringIO(text))
     except MarkedYAMLError as error:
@@ -283,7 +292,7 @@ def parse_estate(text: str, name: str = "estate.yaml") -> Estate:
     if not isinstance(data, dict):
         raise EstateInvalid(f"{name}:1: an estate is a mapping with registries or images")
     try:
-        estate = Estate.model_validate(_plain(data))
+        estate = Estate.model_validate(_plain(data, name))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         loc = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "literal", "nullable")))
@@ -304,6 +313,10 @@ def parse_estate(text: str, name: str = "estate.yaml") -> Estate:
     return estate.model_copy(update={"waivers": waivers})
 
 
+def _too_large(name: str) -> EstateInvalid:
+    return EstateInvalid(f"{name}: larger than {MAX_BYTES >> 20} MiB", remedy="move waivers by id to a .trivyignore")
+
+
 def add_registry(path: Path, entry: Mapping[str, Any]) -> Estate:
     """Append a registry to estate.yaml, made if need be; comments and order of what is there stay as they are.
 
@@ -319,7 +332,7 @@ def remove_registry(path: Path, label: str) -> None:
     document = _document(path)
     rules = document.get("registries") or []
     for index, entry in enumerate(rules):
-        known = RegistryRules.model_validate(_plain(entry))
+        known = RegistryRules.model_validate(_plain(entry, str(path)))
         if label in (known.name, known.address):
             del rules[index]
             break
@@ -334,6 +347,8 @@ def remove_registry(path: Path, label: str) -> None:
 def _document(path: Path) -> Any:
     if not path.exists():
         return {}
+    if path.stat().st_size > MAX_BYTES:
+        raise _too_large(str(path))
     if path.stat().st_size:
         try:
             document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
@@ -365,14 +380,23 @@ def _write(path: Path, document: Any) -> None:
     temporary.replace(path)
 
 
-def _plain(node: Any, depth: int = 0) -> Any:
-    if depth > 20:
-        raise EstateInvalid("the estate is nested too deeply")
-    if isinstance(node, dict):
-        return {str(k): _plain(v, depth + 1) for k, v in node.items()}
-    if isinstance(node, list):
-        return [_plain(v, depth + 1) for v in node]
-    return node
+def _plain(data: Any, name: str) -> Any:
+    """Plain mappings and lists of what ruamel read; what aliases stand for is written out, up to a bound."""
+    left = _MAX_NODES
+
+    def plain(node: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if depth > 20 or left < 0:
+            what = "is nested too deeply" if depth > 20 else f"has more than {_MAX_NODES:,} values"
+            raise EstateInvalid(f"{name}: the estate {what}")
+        if isinstance(node, dict):
+            return {str(k): plain(v, depth + 1) for k, v in node.items()}
+        if isinstance(node, list):
+            return [plain(v, depth + 1) for v in node]
+        return node
+
+    return plain(data, 0)
 
 
 def _line(node: Any, loc: tuple[Any, ...]) -> int:

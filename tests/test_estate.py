@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import EstateInvalid
-from grid.estate import load_estate, parse_estate, selected
+from grid.estate import add_registry, load_estate, parse_estate, selected
 from grid.model import GIB
 
 
@@ -43,6 +43,23 @@ def test_a_mistake_names_its_line(text: str, line: int, says: str) -> None:
         parse_estate(text, "estate.yaml")
     assert caught.value.message.startswith(f"estate.yaml:{line}:")
     assert says in caught.value.message
+
+
+def test_an_estate_that_would_take_long_to_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "estate.yaml"
+    file.write_text("images: [a]\n".ljust((1 << 20) + 1, "#"))
+    for read in (load_estate, lambda path: parse_estate(path.read_text(), str(path))):
+        with pytest.raises(EstateInvalid, match=r"estate\.yaml: larger than 1 MiB") as caught:
+            read(file)
+        assert caught.value.remedy
+    with pytest.raises(EstateInvalid, match="larger than 1 MiB"):
+        add_registry(file, {"url": "b"})
+
+
+def test_aliases_cannot_stand_for_very_many_values() -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 8))]
+    with pytest.raises(EstateInvalid, match="more than 500,000 values"):
+        parse_estate("\n".join([*lines, "images: [a]"]))
 
 
 def test_a_password_in_the_wrong_place_is_not_repeated() -> None:

@@ -60,7 +60,9 @@ def scan(
     vex: VexOption = None,
     ignorefile: Annotated[
         str | None,
-        typer.Option("--ignorefile", help="Ids to ignore. [default: .trivyignore, .trivyignore.yaml if there]"),
+        typer.Option(
+            "--ignorefile", help="Ids to ignore; YAML up to 1 MiB. [default: .trivyignore, .trivyignore.yaml if there]"
+        ),
     ] = None,
     show_suppressed: Annotated[
         bool, typer.Option("--show-suppressed", help="Show what VEX and ignore files suppress, and why.")

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from grid.errors import SuppressionInvalid
 from grid.suppression._products import ImageName, image_name, parse
 from grid.suppression.openvex import checked
 from grid.suppression.statement import Statement, moment
@@ -29,6 +30,9 @@ _PLATFORM = re.compile(r"cpe:(?:/|2\.3:)[ao]:redhat:(?:enterprise_linux|rhel_\w+
 MAX_DEPTH = 100
 """Of ``branches`` in one another; real trees have five."""
 
+MAX_GROUPED = 2_000_000
+"""Products that flags and impacts name by their groups, in a document: a group is a word that stands for many."""
+
 Product = tuple[str | None, str, ImageName | None]
 """(package URL, CPE, the image it is)."""
 
@@ -40,7 +44,10 @@ def recognises(document: dict[str, Any]) -> bool:
 
 
 def read(document: dict[str, Any], name: str) -> list[Statement]:
-    """A statement for each problem, status and image; what is malformed in it is left out."""
+    """A statement for each problem, status and image; what is malformed in it is left out.
+
+    Raises SuppressionInvalid for one that is made to cost more than it says.
+    """
     head = _mapping(document.get("document"))
     issued = moment(_mapping(head.get("tracking")).get("current_release_date"))
     tree = _mapping(document.get("product_tree"))
@@ -50,12 +57,21 @@ def read(document: dict[str, Any], name: str) -> list[Statement]:
         for g in _mappings(tree.get("product_groups"))
     }
     found: list[Statement] = []
+    grouped = 0
     for number, problem in enumerate(_mappings(document.get("vulnerabilities")), 1):
         ids = tuple(
             dict.fromkeys(
                 str(i) for i in (problem.get("cve"), *(n.get("text") for n in _mappings(problem.get("ids")))) if i
             )
         )
+        grouped += sum(
+            len(groups.get(str(g), ()))
+            for key in ("flags", "threats")
+            for entry in _mappings(problem.get(key))
+            for g in _list(entry.get("group_ids"))
+        )
+        if grouped > MAX_GROUPED:
+            raise SuppressionInvalid(f"{name}: names more than {MAX_GROUPED:,} products by their groups")
         flags = _said(_mappings(problem.get("flags")), "label", groups)
         impacts = _said(
             (t for t in _mappings(problem.get("threats")) if t.get("category") == "impact"), "details", groups

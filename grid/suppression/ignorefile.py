@@ -11,7 +11,7 @@
       - {id: generic-api-key, paths: ["usr/share/doc/**"]}
 
 A line may also be the rule of a secret, or its fingerprint. Ids of other findings (configuration) meet nothing, and the
-other parts of the YAML form are not read. Source: https://trivy.dev/latest/docs/configuration/filtering/.
+other parts of the YAML form are not read. At most 16 MiB are read of the plain form and 1 MiB of YAML. Source: https://trivy.dev/latest/docs/configuration/filtering/.
 """
 
 from __future__ import annotations
@@ -29,13 +29,30 @@ from grid.errors import SuppressionInvalid
 from grid.suppression._products import parse
 from grid.suppression.statement import Statement
 
+MAX_PLAIN, MAX_YAML = 16 << 20, 1 << 20
+"""Bytes of a file: some million lines (4 s of CPU), or some 9,000 entries of YAML with every field (5 s)."""
+MAX_TEXTS = 100_000
+"""``paths`` and ``purls`` of a file; a YAML alias counts each time, for it is a line that may stand for all of them."""
+
 _EXPIRY = re.compile(r"exp:(\S*)")
+
+
+TOO_LARGE = "list ids in a plain .trivyignore, of which 16 MiB are read; estate.yaml can name several files"
+
+
+def max_bytes(name: str) -> int:
+    """How large a file of this name may be; who opens it sees to that."""
+    return MAX_YAML if _is_yaml(name) else MAX_PLAIN
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
 
 
 def read(content: bytes, name: str) -> list[Statement]:
     """The statements of an ignore file, of either form by its name; raises SuppressionInvalid naming the line."""
     text = content.decode("utf-8", "replace")
-    return list(_yaml(text, name) if name.endswith((".yaml", ".yml")) else _plain(text, name))
+    return list(_yaml(text, name) if _is_yaml(name) else _plain(text, name))
 
 
 def _plain(text: str, name: str) -> Iterator[Statement]:
@@ -74,10 +91,16 @@ def _yaml(text: str, name: str) -> Iterator[Statement]:
     parts = [data.get(name) for name in ("vulnerabilities", "secrets")] if isinstance(data, dict) else [""]
     if not all(isinstance(entries, list | None) for entries in parts):
         raise SuppressionInvalid(f"{name}:1: an ignore file is a mapping with lists of vulnerabilities and of secrets")
+    texts = 0
     for secret, entries in enumerate(parts):
         for index, entry in enumerate(entries or ()):
-            line = entries.lc.item(index)[0] + 1  # type: ignore[union-attr]
-            yield _entry(entry, f"{name}:{line}", secret=bool(secret))
+            place = f"{name}:{entries.lc.item(index)[0] + 1}"  # type: ignore[union-attr]
+            if isinstance(entry, dict):
+                lists = (entry.get("paths"), entry.get("purls"))
+                texts += sum(len(value) for value in lists if isinstance(value, list))
+            if texts > MAX_TEXTS:
+                raise SuppressionInvalid(f"{place}: more than {MAX_TEXTS:,} paths and purls")
+            yield _entry(entry, place, secret=bool(secret))
 
 
 def _entry(entry: Any, place: str, *, secret: bool) -> Statement:

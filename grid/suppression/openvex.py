@@ -20,6 +20,9 @@ from grid.errors import SuppressionInvalid
 from grid.suppression._products import ImageName, image_name, parse
 from grid.suppression.statement import Statement, moment
 
+MAX_PARTS = 1_000_000
+"""Packages of images, over all statements of a document: the older form lists parts once for all products."""
+
 _STATUSES = ("not_affected", "fixed", "affected", "under_investigation")
 
 
@@ -89,6 +92,9 @@ def read(document: dict[str, Any], name: str) -> list[Statement]:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SuppressionInvalid(f"{name}: {where}: {first['msg']}") from None
+    parts = sum(len(s.products) * len(s.subcomponents) for s in parsed.statements)
+    if parts > MAX_PARTS:
+        raise SuppressionInvalid(f"{name}: more than {MAX_PARTS:,} packages of images")
     return [
         made for number, stated in enumerate(parsed.statements, 1) for made in _statements(stated, parsed, name, number)
     ]

@@ -220,6 +220,44 @@ def test_a_mistake_in_an_ignore_file_names_its_line(content: bytes, name: str, s
     assert says in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("field", "name", "mib"),
+    [("ignorefiles", "i.yaml", 1), ("ignorefiles", "i.yml", 1), ("ignorefiles", ".trivyignore", 16), ("vex", "v", 64)],
+)
+def test_a_file_that_would_take_long_to_read_is_refused_by_its_size(
+    tmp_path: Path, field: str, name: str, mib: int
+) -> None:
+    file = tmp_path / name
+    with file.open("wb") as out:
+        out.truncate((mib << 20) + 1)
+    with pytest.raises(SuppressionInvalid, match=f"larger than {mib} MiB") as caught:
+        statements(Estate(images=("a",), **{field: (str(file),)}))
+    assert caught.value.message.startswith(str(file)) and caught.value.remedy
+
+
+def test_an_ignore_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "i.yaml"
+    file.write_bytes(b"vulnerabilities:\n- id: CVE-1\n".ljust(ignorefile.MAX_YAML, b"#"))
+    assert [s.ids for s in statements(Estate(images=("a",), ignorefiles=(str(file),)))] == [("CVE-1",)]
+
+
+def test_few_words_cannot_stand_for_very_many_statements() -> None:
+    texts = ", ".join(["a"] * 1000)
+    entries = "- {id: CVE-1, paths: *all}\n" * 101
+    with pytest.raises(SuppressionInvalid, match=r"i\.yaml:103: more than 100,000 paths and purls"):
+        ignorefile.read(f"all: &all [{texts}]\nvulnerabilities:\n{entries}".encode(), "i.yaml")
+    parts = [f"pkg:apk/alpine/p{i}" for i in range(1001)]
+    with pytest.raises(SuppressionInvalid, match=r"x\.json: more than 1,000,000 packages of images"):
+        openvex(said(products=[APP] * 1000, subcomponents=parts))
+    csaf = {
+        "document": {"csaf_version": "2.0"},
+        "product_tree": {"product_groups": [{"group_id": "g", "product_ids": ["p"] * 1001}]},
+        "vulnerabilities": [{"cve": "CVE-1", "flags": [{"label": "x", "group_ids": ["g"] * 2000}]}],
+    }
+    with pytest.raises(SuppressionInvalid, match=r"x\.json: names more than 2,000,000 products by their groups"):
+        read_document(json.dumps(csaf).encode(), "x.json")
+
+
 # --- waivers, and the order of all ---------------------------------------------------------------
 
 ESTATE = """\
