@@ -383,6 +383,42 @@ def _known_namespaces(con: Any, database: Database, candidates: pa.Table) -> lis
     return sorted(row[0] for row in rows)
 
 
+def _unlisted(con: Any, database: Database, present: pa.Table) -> list[str]:
+    """The kinds of these packages, beside distributions', that the database says nothing about: ``matches.unlisted``.
+
+    A package of a language without an advisory has none, for its registry's advisories are all there. Programs have no
+    such registry: one that no advisory names is one that nobody watches.
+    """
+    unmanaged = [e for e in ecosystems.ALL if e.unmanaged]
+    con.register("present", present)
+    stated = con.sql(
+        "SELECT DISTINCT ecosystem, namespace, CASE WHEN list_contains($unmanaged, ecosystem) THEN name END AS name "
+        "FROM present WHERE NOT list_contains($systems, ecosystem)",
+        params={"unmanaged": [e.name for e in unmanaged], "systems": [e.name for e in _SYSTEMS]},
+    ).fetchall()
+    con.register("wanted", pa.table({"namespace": pa.array({row[1] for row in stated}, pa.string())}))
+    spoken: dict[str, set[str]] = {}
+    for namespace, name in con.sql(
+        "SELECT DISTINCT namespace, CASE WHEN list_contains($unmanaged, namespace) THEN name ELSE '' END FROM "
+        "(SELECT namespace, name FROM read_parquet($ranges) UNION ALL SELECT namespace, name FROM read_parquet($exact))"
+        " SEMI JOIN wanted USING (namespace)",
+        params={
+            "unmanaged": [e.namespace(Distro("")) for e in unmanaged],
+            "ranges": database.parquet("ranges"),
+            "exact": database.parquet("exact"),
+        },
+    ).fetchall():
+        spoken.setdefault(namespace, set()).add(name)
+    unlisted = set()
+    for ecosystem, namespace, name in stated:
+        names = spoken.get(namespace, set())
+        if name is None and not names:
+            unlisted.add(ecosystem)
+        elif name is not None and ecosystems.BY_NAME[ecosystem].canonical(name) not in names:
+            unlisted.add(f"{ecosystem}:{name}")
+    return sorted(unlisted)
+
+
 def _decided(con: Any, found: pa.Table, said: Sequence[Statement]) -> Decided:
     """Compare findings with what is said against them."""
     today = datetime.now(UTC).date()
@@ -439,14 +475,13 @@ def _match(
             con.execute(_PLACES_OF_STACK)
         con.register("languages", languages)
         _name_jars(lake, con, database)
-        candidates = con.sql(
-            f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES}) WHERE applies IS NOT NULL",
-            params={"sweep": sweep_id},
-        )
-        candidates = candidates.to_arrow_table()
+        present = con.sql(f"SELECT * RENAME (applies AS namespace) FROM ({_CANDIDATES})", params={"sweep": sweep_id})
+        present = present.to_arrow_table()
+        candidates = present.filter(pc.is_valid(present["namespace"]))
         hits = match.hits(con, database, candidates)
         rows = findings.merge(con, database, hits)
         known = _known_namespaces(con, database, candidates)
+        unlisted = _unlisted(con, database, present)
         con.register("found", rows)
         evaluated = con.sql(_EVALUATED, params={"systems": [e.name for e in _SYSTEMS]}).to_arrow_table()
         found = con.sql(_FOUND).to_arrow_table()
@@ -483,6 +518,7 @@ def _match(
         "packages": candidates.num_rows,
         "findings": rows.num_rows,
         "namespaces": known,
+        "unlisted": unlisted,
         "unordered": unordered,
         "foreign": hits.foreign.num_rows,
         "matched_at": datetime.now(UTC),

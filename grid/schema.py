@@ -520,6 +520,13 @@ MATCHES = Table(
         Column("packages", INT, "distinct packages"),
         Column("findings", INT, "rows written"),
         Column("namespaces", TEXTS, "distributions of these images that the database has advisories for", True),
+        Column(
+            "unlisted",
+            TEXTS,
+            "kinds of packages of these images, beside distributions', that the database has no advisories for: `conda`, "
+            "and of programs that no package manager knows each by itself, `generic:busybox`; null in older rows",
+            True,
+        ),
         Column("unordered", INT, "packages whose version no scheme can order: matched by exact lists only", True),
         Column(
             "foreign",

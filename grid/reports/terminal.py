@@ -161,6 +161,8 @@ def _doubt(row: Mapping[str, Any]) -> Text | None:
     if row["os_matched"] is False:
         name = row["os_namespace"] or distro_name(row)
         return Text(f"the database has no advisories for {name}: its packages were not matched", style="yellow")
+    if row["coverage"] == 0:
+        return Text("the database has no advisories for any of its packages: nothing was matched", style="yellow")
     if row["distro_support"] == "ended":
         name = distro_name(row)
         return Text(f"no known vulnerability, but {name} gets no security updates any more", style="yellow")
@@ -375,7 +377,8 @@ FROM sweep_image_summary WHERE sweep_id = ? AND distro_id IS NOT NULL
 GROUP BY ALL ORDER BY images DESC, name
 """
 _COVERAGE = """
-SELECT avg(coverage), count(*) FILTER (coverage < 1), min(coverage), count(*) FILTER (packages = 0)
+SELECT avg(coverage), count(*) FILTER (coverage < 1), min(coverage), count(*) FILTER (packages = 0),
+       count(*) FILTER (coverage = 0 AND packages > 0)
 FROM sweep_image_summary WHERE sweep_id = ? AND coverage IS NOT NULL
 """
 MAX_DISTRIBUTIONS = 5
@@ -404,13 +407,15 @@ def _distributions(con: Connection, sweep_id: str) -> list[Text]:
         lines.append(
             Text(f"  and {len(worries) - MAX_DISTRIBUTIONS} more: select * from image_summary", style="yellow")
         )
-    ((mean, below, least, bare),) = con.sql(_COVERAGE, params=[sweep_id]).fetchall()
+    ((mean, below, least, bare, blind),) = con.sql(_COVERAGE, params=[sweep_id]).fetchall()
     if mean is not None:
         text = f"coverage {share(mean)}"
         if below:
             text += f" on average, {share(least)} at least; {counted(below, 'image')} below 100%: see image_notes"
         if bare:
             text += f"; {bare:,} without any package record"
+        if blind:
+            text += f"; {blind:,} of whose packages the database judges none"
         lines.append(Text(text, style="yellow" if below else ""))
     return lines
 

@@ -1,11 +1,17 @@
 -- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then
--- what is hidden is taken off, and of unmanaged programs what an OS package owns.
+-- what is hidden is taken off, and of unmanaged programs what an OS package owns. `blind`: of the packages those of kinds that
+-- some match had no advisories for, by kind (`matches.unlisted`); few, and which count is for who knows the match.
 WITH {shared:_chain_visible}
 facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path,
          CASE WHEN ecosystem IN {unmanaged} OR found_as = 'binary' THEN 'unmanaged' WHEN found_as IN ('declared', 'sbom') THEN found_as ELSE 'packages' END AS kind,
          count(*) AS n, count(*) FILTER (ecosystem IN {system}) AS system
   FROM packages GROUP BY ALL
+  UNION ALL
+  SELECT {key:layer_digest}, source_path, CASE WHEN ecosystem IN {unmanaged} OR found_as = 'binary' THEN 'bare ' ELSE 'blind ' END || label, count(*), 0
+  FROM (SELECT *, CASE WHEN ecosystem IN {unmanaged} THEN ecosystem || ':' || name ELSE ecosystem END AS label
+        FROM packages WHERE ecosystem NOT IN {system} AND found_as IS DISTINCT FROM 'declared')
+  SEMI JOIN (SELECT DISTINCT unnest(unlisted) AS label FROM matches) USING (label) GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*), 0 FROM secrets GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*), 0 FROM malware GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*), 0 FROM notes GROUP BY ALL
@@ -17,7 +23,7 @@ facts AS (
   SELECT x.ck, t.kind, sum(t.n) AS n, sum(t.system) AS system
   FROM (SELECT ck, lk, coalesce(list_contains(hidden, path), false) AS hidden, path
         FROM (SELECT ck, lk, hidden, unnest(off) AS path FROM {_chain_visible})) x
-  JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes' AND (x.hidden OR t.kind = 'unmanaged')
+  JOIN facts t ON t.lk = x.lk AND t.path = x.path AND t.kind <> 'notes' AND (x.hidden OR t.kind = 'unmanaged' OR starts_with(t.kind, 'bare '))
   GROUP BY ALL
 ), minus AS (
   SELECT ck, kind, sum(n) AS n, sum(system) AS system
@@ -31,6 +37,7 @@ SELECT w.ck,
        (sum(w.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets,
        (sum(o.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets_hidden,
        (sum(w.n) FILTER (w.kind = 'malware'))::BIGINT AS malware,
-       (sum(w.n) FILTER (w.kind = 'notes'))::BIGINT AS notes
+       (sum(w.n) FILTER (w.kind = 'notes'))::BIGINT AS notes,
+       list({'kind': split_part(w.kind, ' ', 2), 'n': (w.n - coalesce(o.n, 0))::BIGINT}) FILTER (contains(w.kind, ' ')) AS blind
 FROM whole w LEFT JOIN minus o ON o.ck = w.ck AND o.kind = w.kind
 GROUP BY w.ck

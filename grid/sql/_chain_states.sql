@@ -5,6 +5,7 @@ told AS (
   SELECT i.sweep_id, c.ck, c.distro_id, c.distro_version, c.distro_name, c.os_namespace, c.base_layers,
          c.base_evidence, c.base_digest, n.* EXCLUDE (ck),
          m.match_id, s.support, s.eol, s.extended_eol,
+         list_filter(n.blind, lambda b: b.n > 0 AND list_contains(m.unlisted, b.kind)) AS unlisted,
          coalesce(c.distro_name, concat_ws(' ', c.distro_id, c.distro_version)) AS distro,
          CASE WHEN m.match_id IS NOT NULL AND c.distro_id IS NOT NULL
               THEN coalesce(list_contains(m.namespaces, c.os_namespace), false) END AS os_matched
@@ -14,10 +15,14 @@ told AS (
   LEFT JOIN matches m USING (sweep_id)
   LEFT JOIN distro_support s ON s.match_id = m.match_id AND s.distro_id = c.distro_id
     AND s.distro_version IS NOT DISTINCT FROM c.distro_version AND s.distro_name IS NOT DISTINCT FROM c.distro_name
+), summed AS (
+  -- an SBOM and a record of its own may both tell of a package, which then counts once among all packages
+  SELECT *, least(coalesce(list_sum([b.n for b in unlisted]), 0), coalesce(packages, 0) - coalesce(system, 0)) AS unwatched FROM told
 )
-SELECT *,
-  CASE WHEN packages > 0 AND system > 0 AND (distro_id IS NULL OR os_matched IS false)
-       THEN 1 - system / packages ELSE 1 END AS judged,
+SELECT * EXCLUDE (blind, unlisted, unwatched),
+  CASE WHEN packages > 0
+       THEN 1 - (CASE WHEN system > 0 AND (distro_id IS NULL OR os_matched IS false) THEN system ELSE 0 END + unwatched) / packages
+       ELSE 1 END AS judged,
   list_filter([
     CASE WHEN coalesce(packages, 0) = 0 THEN
       {'code': 'NoPackages', 'message': 'no package record was found, so there was nothing to match'} END,
@@ -27,9 +32,14 @@ SELECT *,
     CASE WHEN system > 0 AND os_matched IS false THEN
       {'code': 'DistributionUnmatched',
        'message': 'the database has no advisories for ' || coalesce(os_namespace, distro) || ': ' || system || ' packages were not matched'} END,
+    CASE WHEN unwatched > 0 THEN
+      {'code': 'PackagesUnmatched',
+       'message': 'the database has no advisories for ' || unwatched || ' of its packages ('
+                  || array_to_string(list_sort(list_distinct([split_part(b.kind, ':', -1) for b in unlisted]))[:5], ', ')
+                  || CASE WHEN len(unlisted) > 5 THEN ', …' ELSE '' END || '): they were not matched'} END,
     CASE WHEN support = 'ended' THEN
       {'code': 'DistributionEnded',
        'message': distro || ' gets no security updates any more' || coalesce(', since ' || coalesce(extended_eol, eol), '')
                   || ': newer problems may have no advisory'} END
   ], lambda d: d IS NOT NULL) AS doubts
-FROM told
+FROM summed
