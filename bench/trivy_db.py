@@ -91,6 +91,8 @@ class Written:
     """(namespace, vuln_id) that Red Hat's products say different things of."""
     open_at_red_hat: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, vuln_id) that Red Hat has not fixed in one of its products."""
+    fixed_at_red_hat: set[tuple[str, str, str]] = field(default_factory=set)
+    """(namespace, vuln_id, version) of Red Hat's fixes: a rebuild whose errata are silent about one has it, too."""
     folded: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
@@ -193,6 +195,7 @@ def write(
                     states = {row["state"] for row in mine if row["fixed"] is None}
                     if states:
                         written.open_at_red_hat.add((namespace, problem))
+                    written.fixed_at_red_hat |= {(namespace, problem, row["fixed"]) for row in mine if row["fixed"]}
                     if len(states) > 1:
                         written.several_states.add((namespace, problem))
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():

@@ -147,6 +147,10 @@ def reason(
             release = namespace.partition(":")[2]
             if (f"Red Hat:{release}", problem) in written.open_at_red_hat:
                 return "unfixed in RHEL, in AlmaLinux and Rocky images"
+        if base in ("AlmaLinux", "Rocky Linux") and ours:
+            release = namespace.partition(":")[2]
+            if (f"Red Hat:{release}", problem, ours) in written.fixed_at_red_hat:
+                return "fixed in RHEL, and no word of AlmaLinux's or Rocky's"
         if base in ("AlmaLinux", "Red Hat") and ".module" in version:
             return "a module's build without a label"
         if base == "Bitnami" and re.search(r"-\d+$", version):

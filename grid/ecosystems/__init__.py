@@ -84,7 +84,8 @@ class Ecosystem:
     foreign: Callable[[str, str, str], bool] = ours
     """``foreign(namespace, origin, version)``: another publisher's package, which the distribution does not judge."""
     borrows: Callable[[str], str | None] = nobody
-    """The namespace of the distribution that this one rebuilds and is not ahead of: what is unfixed there is here."""
+    """The namespace of the distribution that this one rebuilds and is not ahead of: what is unfixed there, or fixed in
+    a later version, is here."""
     applies: Callable[[str, str, frozenset[str], frozenset[str]], bool] = anywhere
     """``applies(cpe, namespace, products, stated)``: an advisory about the product ``cpe`` is about packages of an
     image whose repositories belong to ``products`` (none: not known) and which says of itself that it is ``stated``."""

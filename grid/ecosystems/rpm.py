@@ -78,7 +78,7 @@ def namespace(distro: Distro) -> str | None:
 
 
 def borrows(namespace: str) -> str | None:
-    """AlmaLinux and Rocky list what they have fixed; what Red Hat has not, they have not either."""
+    """AlmaLinux and Rocky list what they have fixed, and not all of it; what Red Hat has not, they have not either."""
     base, _, release = namespace.partition(":")
     return f"Red Hat:{release}" if base in ("AlmaLinux", "Rocky Linux") and release.isdecimal() else None
 

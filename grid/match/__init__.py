@@ -29,8 +29,8 @@ A package of which nothing runs (``Ecosystem.inert``: headers of the kernel) has
 from is in the packages that run, which are judged themselves.
 
 A package of another publisher (``Ecosystem.foreign``) is judged by no advisory of the distribution's. A distribution
-that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, for each
-package and problem that its own advisories are silent about.
+that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, or fixed in
+a later version (but for builds of modules), for each package and problem that its own advisories are silent about.
 """
 
 from __future__ import annotations

@@ -89,8 +89,10 @@ WITH spoken AS (
     UNION ALL SELECT DISTINCT namespace, name, false, false, false FROM read_parquet($exact)
     UNION ALL
     SELECT DISTINCT p.namespace, p.stated, false, false, false
-    FROM stated_packages p SEMI JOIN (SELECT namespace, name FROM read_parquet($ranges) WHERE fixed IS NULL) s
-        ON s.namespace = p.lender AND s.name = p.binary_name
+    FROM stated_packages p SEMI JOIN (
+        SELECT namespace, name, bool_or(fixed IS NULL) AS unfixed FROM read_parquet($ranges)
+        WHERE fixed IS NULL OR NOT contains(fixed, '.module') GROUP BY ALL
+    ) s ON s.namespace = p.lender AND s.name = p.binary_name AND (s.unfixed OR p.stated = p.binary_name)
 )
 SELECT row_number() OVER () AS listed_id, namespace, name, bool_or(arched) AS arched,
     bool_or(bool_or(modular)) OVER of_namespace AS modular, bool_or(bool_or(flavoured)) OVER of_namespace AS flavoured
@@ -147,7 +149,9 @@ KEYED = "CREATE TEMP TABLE targets AS SELECT * FROM bare_targets JOIN versions U
 
 # A record that speaks of many problems (a DSA) becomes a row for each; a record that the advisories table
 # does not know is its own problem: rather an unmerged finding than none. What is borrowed counts where the
-# distribution itself says nothing.
+# distribution itself says nothing: many errata of AlmaLinux's, as OSV has them, leave out the package that they are
+# about. A borrowed fix is a version of the binary package, so a package that is matched as its source has none; and
+# builds of modules are numbered by each build system for itself.
 ROW = """
 CREATE TEMP TABLE bare_rows AS
 WITH names AS (
@@ -172,7 +176,9 @@ fitting AS (
         n.arch, n.module, n.modular, n.flavour, s.*
     FROM spoken s JOIN names n ON s.namespace = n.lender AND s.name = n.binary_name
     LEFT JOIN gates g ON g.namespace = n.lender AND g.channel IS NULL
-    WHERE s.fixed IS NULL AND s.state NOT IN ('fixed', 'not_affected')
+    WHERE s.state <> 'not_affected'
+        AND CASE WHEN s.fixed IS NULL THEN s.state <> 'fixed'
+                 ELSE n.name = n.binary_name AND NOT contains(s.fixed, '.module') END
     UNION ALL
     SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, false, true, NULL,
         n.arch, n.module, n.modular, n.flavour, s.*

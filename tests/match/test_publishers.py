@@ -156,7 +156,7 @@ def test_the_packages_of_debian_itself_are_all_its_own() -> None:
 def test_what_is_not_fixed_in_red_hats_packages_is_not_in_rebuilds_of_them(world, namespace: str) -> None:
     source = {"Rocky Linux:8": "lib-src"}.get(namespace, "lib")  # by source, by binary
     for n, (fixed, state) in enumerate(
-        [("2", None), (None, "will_not_fix"), (None, "affected"), (None, "not_affected")]
+        [("1", None), (None, "will_not_fix"), (None, "affected"), (None, "not_affected")]
     ):
         world.advisory(f"CVE-{n}", f"CVE-{n}", source="redhat")
         world.range(RHEL, "lib", f"CVE-{n}", fixed=fixed, state=state, source="redhat", cpes=[BASE])
@@ -169,6 +169,37 @@ def test_what_is_not_fixed_in_red_hats_packages_is_not_in_rebuilds_of_them(world
     rows = {(row["package_id"], row["vuln_id"]): row for row in world.findings()}
     assert rows[old, "CVE-1"]["state"] == "will_not_fix" and rows[old, "CVE-1"]["namespace"] == namespace
     assert rows[old, "CVE-2"]["fixed_version"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "source", "found"),
+    [("AlmaLinux:8", "glibc", "glibc", True), ("AlmaLinux:8", "glibc-common", "glibc", True),
+     ("Rocky Linux:8", "glibc", "glibc", True),
+     ("Rocky Linux:8", "perl-Errno", "perl", False)],  # its own version says nothing beside its source's
+)  # fmt: skip
+def test_a_rebuild_below_red_hats_fix_has_the_problem_where_its_own_errata_leave_the_package_out(
+    world, namespace: str, name: str, source: str, found: bool
+) -> None:
+    world.advisory("ERRATUM", "CVE-1")
+    world.advisory("CVE-1", "CVE-1", source="redhat")
+    world.advisory("CVE-2", "CVE-2", source="redhat")
+    world.range(namespace, f"{source}-static", "ERRATUM", fixed="2.28-164.el8_5.3")
+    world.range(RHEL, name, "CVE-1", fixed="2.28-164.el8_5.3", source="redhat", cpes=[BASE])
+    world.range(RHEL, name, "CVE-2", fixed="2.28-170.module+el8.6+1", source="redhat", cpes=[BASE])
+    old = world.package(namespace, name, "2.28-164.el8", source=source, source_version="2.28-164.el8")
+    world.package(namespace, name, "2.28-164.el8_5.3", source=source, source_version="2.28-164.el8_5.3")
+    assert world.found() == ({(old, "CVE-1")} if found else set())
+    if found:
+        assert world.finding()["fixed_version"] == "2.28-164.el8_5.3"
+
+
+def test_an_own_erratum_outdoes_red_hats_fix(world) -> None:
+    world.advisory("ALSA-1", "CVE-1")
+    world.advisory("CVE-1", "CVE-1", source="redhat")
+    world.range("AlmaLinux:8", "grub2", "ALSA-1", fixed="2.02-99.el8.alma")
+    world.range(RHEL, "grub2", "CVE-1", fixed="2.02-99.el8_5", source="redhat", cpes=[BASE])
+    world.package("AlmaLinux:8", "grub2", "2.02-99.el8.alma")
+    assert world.found() == set()
 
 
 def test_a_package_that_only_red_hat_speaks_of_is_found_in_a_rebuild(world) -> None:
