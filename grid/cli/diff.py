@@ -14,6 +14,7 @@ from grid.errors import UsageError
 
 if TYPE_CHECKING:
     from grid.reports.changes import Side
+    from grid.store import Lake
 
 FORMATS = ("table", "json", "csv", "parquet")
 
@@ -54,8 +55,9 @@ def diff(
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     statuses, severities = _chosen(status, changes.STATUSES, "status"), _chosen(severity, SEVERITIES, "severity")
-    with connect(open_lake(lake, create=False)) as con:
-        a, b = (_side(con, text) for text in (before, after))
+    store = open_lake(lake, create=False)
+    with connect(store) as con:
+        a, b = (_side(con, store, text) for text in (before, after))
         found = changes.compare(con, a, b)
     shown = changes.select(found, statuses, severities)
     if format != "table":
@@ -77,7 +79,7 @@ def _chosen(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     return chosen
 
 
-def _side(con: Any, text: str) -> Side:
+def _side(con: Any, lake: Lake, text: str) -> Side:
     from grid.reports import changes
 
-    return changes.find_side(con, text) or changes.side_of_image(find_image(con, text))
+    return changes.find_side(con, text) or changes.side_of_image(lake, find_image(con, text))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from rich.text import Text
 from grid.errors import UsageError
 from grid.reports.results import SEVERITIES, image_name
 from grid.reports.tables import STYLES
+from grid.snapshot import snapshot
+from grid.store import Lake
 
 STATUSES = ("new", "fixed", "removed", "unread", "remaining")
 """``removed``: the image is not there any more. ``unread``: one side could not read the image, so nobody knows."""
@@ -28,6 +30,8 @@ class Connection(Protocol):
 
     def sql(self, query: str, *, params: object = None) -> Any: ...
 
+    def register(self, view_name: str, python_object: object) -> Any: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -38,10 +42,8 @@ class Side:
     sweep_id: str
     match_id: str = ""
     """Set if one match run is meant and not the sweep's newest."""
-    digest: str = ""
-    """Set if one image is meant."""
-    os: str | None = None
-    arch: str | None = None
+    found: pa.Table | None = field(default=None, compare=False, repr=False)
+    """Set if one image is meant: its rows of ``sweep_vulnerabilities``."""
 
 
 def find_side(con: Connection, text: str) -> Side | None:
@@ -77,9 +79,15 @@ def find_side(con: Connection, text: str) -> Side | None:
     return Side(f"sweep {ended[-1]['sweep_id']}", ended[-1]["sweep_id"])
 
 
-def side_of_image(image: Any) -> Side:
+def side_of_image(lake: Lake, image: Mapping[str, Any]) -> Side:
     """One image, as a row of ``images``."""
-    return Side(image_name(image), image["sweep_id"], "", image["digest"], image["os"], image["arch"])
+    with snapshot(lake, image["sweep_id"], ["sweep_vulnerabilities"], image) as con:
+        found = con.sql(
+            "SELECT * FROM sweep_vulnerabilities "
+            "WHERE digest = ? AND os IS NOT DISTINCT FROM ? AND platform_arch IS NOT DISTINCT FROM ?",
+            params=[image["digest"], image["os"], image["arch"]],
+        ).to_arrow_table()
+    return Side(image_name(image), image["sweep_id"], found=found)
 
 
 def _rows(con: Connection, query: str, *parameters: object) -> list[dict[str, Any]]:
@@ -103,7 +111,7 @@ _FOUND = """
 SELECT {image} AS image, ecosystem, package, vuln_id, list(DISTINCT version ORDER BY version) AS versions,
     arg_min(severity, list_position({severities}, severity)) AS severity, max(fixed_version) AS fixed_version,
     max(score) AS score, bool_or(kev) AS kev, max(title) AS title, max(url) AS url
-FROM {view} WHERE {column} = ? {only} {apply} GROUP BY ALL
+FROM {view} WHERE {column} = ? {apply} GROUP BY ALL
 """
 
 _IMAGE = """{'registry': registry, 'repository': repository, 'tag': tag, 'digest': CASE WHEN tag = '' THEN digest END,
@@ -150,29 +158,29 @@ def compare(con: Connection, a: Side, b: Side) -> pa.Table:
     What a statement suppresses in a sweep is left out, as from its counts; a match run is compared whole. Of two images
     the names do not count, only what is in them. Raises UsageError for an image beside a sweep.
     """
-    if bool(a.digest) != bool(b.digest):
+    if (a.found is None) != (b.found is None):
         raise UsageError("one side is an image and the other is not", remedy="name two images, or two sweeps")
-    sweeps = not a.digest
-    queries, parameters = [], []
-    for side in (a, b):
+    sweeps = a.found is None
+    queries = []
+    for name, side in (("image_a", a), ("image_b", b)):
+        view = "match_vulnerabilities" if side.match_id else "sweep_vulnerabilities"
+        if side.found is not None:
+            con.register(name, side.found)
         queries.append(
             _FOUND.format(
                 image=_IMAGE if sweeps else _ANY_IMAGE,
-                view="match_vulnerabilities" if side.match_id else "sweep_vulnerabilities",
+                view=view if sweeps else name,
                 column="match_id" if side.match_id else "sweep_id",
-                only=""
-                if sweeps
-                else "AND digest = ? AND os IS NOT DISTINCT FROM ? AND platform_arch IS NOT DISTINCT FROM ?",
                 apply="" if side.match_id else "AND suppressed_by IS NULL",
                 severities=list(SEVERITIES),
             )
         )
-        parameters += [side.match_id or side.sweep_id, *([] if sweeps else [side.digest, side.os, side.arch])]
     query = _COMPARE.format(
         a=queries[0], b=queries[1], sweeps=str(sweeps).lower(), statuses=list(STATUSES), severities=list(SEVERITIES)
     )
     ids = [a.sweep_id, b.sweep_id]
-    result: pa.Table = con.sql(query, params=[*parameters, *ids, *ids]).to_arrow_table()
+    parameters = [*(side.match_id or side.sweep_id for side in (a, b)), *ids, *ids]
+    result: pa.Table = con.sql(query, params=parameters).to_arrow_table()
     return result if sweeps else result.drop_columns(list(_OF_IMAGE))
 
 
