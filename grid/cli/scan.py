@@ -39,12 +39,12 @@ def add(app: typer.Typer) -> None:
 
 
 def scan(
-    references: Annotated[list[str], typer.Argument(metavar="REF…", help="Images; see the transports below.")],
+    references: Annotated[list[str], typer.Argument(metavar="REF…", help="Images, as told above.")],
     lake: LakeOption = None,
     format: Annotated[str, typer.Option("--format", "-f", help="table or json.")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of the screen.")] = None,
     severity: Annotated[str, typer.Option(help="Show only these, for example critical,high.")] = "",
-    ignore_unfixed: Annotated[bool, typer.Option(help="Show only what has a fix.")] = False,
+    ignore_unfixed: Annotated[bool, typer.Option("--ignore-unfixed", help="Show only what has a fix.")] = False,
     scanners_: Annotated[str, typer.Option("--scanners", help="What to look for: vuln, secret.")] = "vuln,secret",
     lockfiles: LockfilesOption = False,
     platform: PlatformOption = "linux/amd64",
