@@ -169,7 +169,7 @@ VENDORS = {
 def system(namespace: str, packages: Iterable[Installed]) -> dict[str, bytes]:
     """The distribution's own files and its package database."""
     base = namespace.partition(":")[0]
-    if base in ("Debian", "Ubuntu"):
+    if base in ("Debian", "Ubuntu", "Echo"):
         return release(namespace) | {"var/lib/dpkg/status": _dpkg(base, packages)}
     if base in VENDORS:
         return release(namespace) | {"var/lib/rpm/rpmdb.sqlite": _rpm(VENDORS[base], packages)}

@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 import zstandard
 
-from vulndb.feeds import amazon, azure, debian, nvd, oracle, osv, photon, redhat, suse
+from vulndb.feeds import amazon, azure, debian, echo, nvd, oracle, osv, photon, redhat, suse
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,24 @@ def _alpine(facts: Sequence[Fact]) -> Files:
     return files
 
 
+def _secdb(url: str) -> Callable[[Sequence[Fact]], Files]:
+    """One of a distribution without releases."""
+
+    def files(facts: Sequence[Fact]) -> Files:
+        (content,) = _alpine(facts).values()
+        return {url: content}
+
+    return files
+
+
+def _echo(facts: Sequence[Fact]) -> Files:
+    packages: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    for fact in facts:
+        told = {"fixed_version": fact.range, "severity": fact.severity}
+        packages[fact.package][fact.id] = {key: value for key, value in told.items() if value}
+    return {echo.URL: _json(packages)}
+
+
 _CODENAMES = {"8": "jessie", "9": "stretch", "10": "buster"}
 
 
@@ -189,7 +207,7 @@ def _amazon(facts: Sequence[Fact]) -> Files:
     files: Files = {}
     for release, told in _by_release(facts).items():
         place = amazon.RELEASES[f"Amazon Linux:{release}"]
-        base, content = f"{amazon.HOST}/{release}/core/made/x86_64", updateinfo(told)
+        base, content = f"{amazon.HOST}/{place.partition('/')[0]}/core/made/x86_64", updateinfo(told)
         checksum = hashlib.sha256(content).hexdigest()
         files[amazon.mirror_list(place, "x86_64")] = base.encode()
         files[f"{base}/repodata/updateinfo.xml.gz"] = content
@@ -231,12 +249,11 @@ def _suse(facts: Sequence[Fact]) -> Files:
     def metadata(fact: Fact) -> str:
         return f"<title>{fact.id}</title><advisory><severity>{fact.severity}</severity></advisory>"
 
-    return {
-        suse.url(f"opensuse.{release.lower().replace(' ', '.')}"): bz2.compress(
-            _oval(told, f"openSUSE {release}", metadata)
-        )
-        for release, told in _by_release(facts).items()
-    }
+    files = {}
+    for release, told in _by_release(facts).items():
+        name = re.sub(r" SP\d$", "", f"{told[0].base} {release}").lower().replace(" ", ".")
+        files[suse.url(name)] = bz2.compress(_oval(told, f"{told[0].base} {release}", metadata))
+    return files
 
 
 def _azure(facts: Sequence[Fact]) -> Files:
@@ -306,6 +323,8 @@ def _vex(name: str, facts: Sequence[Fact]) -> dict[str, Any]:
 
 _WRITERS: dict[str, Callable[[Sequence[Fact]], Files]] = {
     "Alpine": _alpine, "Debian": _debian, "Photon OS": _photon, "Amazon Linux": _amazon, "Oracle Linux": _oracle,
-    "openSUSE": _suse, "Azure Linux": _azure, "Red Hat": _red_hat,
+    "openSUSE": _suse, "SUSE": _suse, "Azure Linux": _azure, "Red Hat": _red_hat, "Echo": _echo,
+    "Wolfi": _secdb("https://packages.wolfi.dev/os/security.json"),
+    "Chainguard": _secdb("https://packages.cgr.dev/chainguard/security.json"),
 }  # fmt: skip
 """Those that are not OSV's."""
