@@ -144,6 +144,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "cran",
         "hackage",
         "julia",
+        "opam",
         "conda",
         "bitnami",
         "luarocks",

@@ -163,12 +163,12 @@ def test_only_the_named_feed_is_fetched_and_the_others_are_kept(feed_server: Any
 
 def test_a_further_ecosystem_is_fetched_from_then_on(feed_server: Any, tmp_path: Path) -> None:
     feed_server.files |= small()
-    feed_server.files[place(osv.url("opam"))] = zipped(record("X-1", "opam", "p", "2"))
-    done = run(tmp_path, feed_server.url, feeds=FOUR, ecosystems=["opam"])
-    assert any("opam" in note for note in done.database.manifest.notes)
+    feed_server.files[place(osv.url("Android"))] = zipped(record("X-1", "Android", "p", "2"))
+    done = run(tmp_path, feed_server.url, feeds=FOUR, ecosystems=["Android"])
+    assert any("Android" in note for note in done.database.manifest.notes)
     feed_server.counted()
     assert not run(tmp_path, feed_server.url, feeds=FOUR).rebuilt
-    assert feed_server.counted()[place(osv.url("opam"))] == 1
+    assert feed_server.counted()[place(osv.url("Android"))] == 1
     with pytest.raises(UsageError, match="no ecosystem 'Nonsense'"):
         run(tmp_path, feed_server.url, feeds=FOUR, ecosystems=["Nonsense"])
     assert run(tmp_path, feed_server.url, feeds=FOUR).warnings == ()
