@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 LAKE_SCHEMA_VERSION = 1
-DATABASE_SCHEMA_VERSION = 4
+DATABASE_SCHEMA_VERSION = 5
 
 TEXT = pa.string()
 LABEL = pa.string()
@@ -948,19 +948,7 @@ REPOSITORY_CPES = Table(
     ("repository", "cpe"),
 )
 
-CONTAINER_REPOSITORIES = Table(
-    "container_repositories",
-    "Where a container image of Red Hat's is published: Red Hat's `container-name-repos-map.json`.",
-    (
-        Column("container", LABEL, "the image's component name (label `com.redhat.component`): `ubi8-container`"),
-        Column("repository", LABEL, "the repository in Red Hat's registry: `ubi8/ubi`"),
-    ),
-    ("container", "repository"),
-)
-
-DATABASE_TABLES: tuple[Table, ...] = (
-    ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL, REPOSITORY_CPES, CONTAINER_REPOSITORIES,
-)  # fmt: skip
+DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL, REPOSITORY_CPES)
 
 # --- in memory only ------------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from grid.database import Database, FeedState
 from grid.ecosystems import ALL
 from grid.schema import (
     ADVISORIES,
-    CONTAINER_REPOSITORIES,
     DATABASE_SCHEMA_VERSION,
     EOL,
     EPSS,
@@ -106,7 +105,6 @@ def build_staged(
                 (EPSS, _EPSS),
                 (EOL, _EOL),
                 (REPOSITORY_CPES, "SELECT DISTINCT repository, cpe FROM repository_cpes"),
-                (CONTAINER_REPOSITORIES, "SELECT DISTINCT container, repository FROM container_repositories"),
             ):
                 order = ", ".join(dict.fromkeys((*table.sort_by, *_TIES.get(table.name, ()))))
                 files[table.name] = write_table(folder, table, _stream(con, f"{query} ORDER BY {order}"))

@@ -124,14 +124,6 @@ class RepositoryProduct:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerRepository:
-    """Where a container image is published; columns of ``grid.schema.CONTAINER_REPOSITORIES``."""
-
-    container: str
-    repository: str
-
-
-@dataclass(frozen=True, slots=True)
 class Skipped:
     """Part of a feed that was not understood: counted, and said in the manifest's notes."""
 
@@ -139,6 +131,6 @@ class Skipped:
     count: int = 1
 
 
-Statement = Advisory | Exploited | Rated | Scored | EndOfLife | RepositoryProduct | ContainerRepository
+Statement = Advisory | Exploited | Rated | Scored | EndOfLife | RepositoryProduct
 """What is counted as an entry of its feed."""
 Record = Statement | Skipped

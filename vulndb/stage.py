@@ -20,14 +20,13 @@ import pyarrow.parquet as pq
 from grid.ecosystems import Ecosystem, for_osv
 from grid.errors import VersionInvalid
 from grid.keys import successor
-from grid.schema import CONTAINER_REPOSITORIES, EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
+from grid.schema import EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
 from vulndb.groups import named, problem_id
 from vulndb.ranges import Span, spans, union
 from vulndb.ratings import complete
 from vulndb.records import (
     Advisory,
     Affected,
-    ContainerRepository,
     EndOfLife,
     Exploited,
     Rated,
@@ -57,7 +56,6 @@ STAGED: dict[str, pa.Schema] = {
     "epss": pa.schema([(c.name, c.type) for c in EPSS.columns]),
     "eol": pa.schema([(c.name, c.type) for c in EOL.columns]),
     "repository_cpes": pa.schema([(c.name, c.type) for c in REPOSITORY_CPES.columns]),
-    "container_repositories": pa.schema([(c.name, c.type) for c in CONTAINER_REPOSITORIES.columns]),
     "equals": pa.schema([("id", _TEXT), ("other", _TEXT)]),
 }  # fmt: skip
 STAGE_VERSION = 1
@@ -68,7 +66,6 @@ _PLAIN: dict[type, str] = {
     Scored: "epss",
     EndOfLife: "eol",
     RepositoryProduct: "repository_cpes",
-    ContainerRepository: "container_repositories",
 }
 """Statements whose fields are the columns of a table."""
 

@@ -319,7 +319,6 @@ class Publisher:
         self.files: dict[str, bytes] = server.files
         self.server = server
         self.put(redhat.REPOSITORIES, json.dumps({"data": {"eus-rpms": {"cpes": [EUS, f" {BASE}"]}}}).encode())
-        self.put(redhat.CONTAINERS, json.dumps({"data": {"ubi8-container": ["ubi8", "ubi8/ubi"]}}).encode())
         self.changes: list[str] = []
         self.deletions: list[str] = []
 
@@ -370,7 +369,6 @@ def test_after_the_archive_only_what_changed_is_fetched(publisher: Publisher, tm
     assert pq.read_table(first.database.parquet("repository_cpes")).to_pylist() == [
         {"repository": "eus-rpms", "cpe": EUS}, {"repository": "eus-rpms", "cpe": BASE}
     ]  # fmt: skip
-    assert pq.read_table(first.database.parquet("container_repositories")).num_rows == 2
 
     publisher.server.counted()
     assert not publisher.update(tmp_path).rebuilt
@@ -383,7 +381,7 @@ def test_after_the_archive_only_what_changed_is_fetched(publisher: Publisher, tm
     second = publisher.update(tmp_path)
     assert ranges(second.database) == {"CVE-2024-0001": "1.el8", "CVE-2024-0002": "2.el8", "CVE-2024-0009": "9.el8"}
     asked = publisher.server.counted()
-    assert [name for name in asked if name.endswith(("0002.json", "0009.json"))] and asked.total() == 8
+    assert [name for name in asked if name.endswith(("0002.json", "0009.json"))] and asked.total() == 7
     assert not publisher.update(tmp_path).rebuilt  # what was fetched after it changed is not asked for again
     assert not [name for name in publisher.server.counted() if "cve-" in name]
 
@@ -397,7 +395,7 @@ def test_a_new_archive_takes_the_place_of_the_old_one_and_its_changes(publisher:
     assert ranges(done.database) == {"CVE-2024-0001": "3.el8"}
     files = [path for path in (tmp_path / "workspace" / "redhat").rglob("*") if path.is_file()]
     assert sorted(path.name for path in files if not any(part.startswith(".") for part in path.parts[-4:])) == [
-        "archive_latest.txt", "changes.csv", "container-name-repos-map.json", "csaf_vex_2025-06-17.tar.zst",
+        "archive_latest.txt", "changes.csv", "csaf_vex_2025-06-17.tar.zst",
         "deletions.csv", "repository-to-cpe.json", "state.json",
     ]  # fmt: skip
 

@@ -55,14 +55,13 @@ from vulndb.feed import (
     timestamp,
 )
 from vulndb.ratings import label
-from vulndb.records import Advisory, Affected, ContainerRepository, Range, Rating, Record, RepositoryProduct, Skipped
+from vulndb.records import Advisory, Affected, Range, Rating, Record, RepositoryProduct, Skipped
 from vulndb.streams import inflated, tar_files
 
 HOST = "https://security.access.redhat.com/data"
 BASE = f"{HOST}/csaf/v2/vex"
 LATEST, CHANGES, DELETIONS = f"{BASE}/archive_latest.txt", f"{BASE}/changes.csv", f"{BASE}/deletions.csv"
 REPOSITORIES = f"{HOST}/metrics/repository-to-cpe.json"
-CONTAINERS = f"{HOST}/metrics/container-name-repos-map.json"
 MAX_DOCUMENT = 128 * MIB
 MAX_ARCHIVE = 4096 * MIB
 MAX_INFLATED = 256 * 1024 * MIB
@@ -79,7 +78,7 @@ class RedHatFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "redhat"
-    version = 1
+    version = 2
     verdicts = False  # no other feed speaks of these namespaces, and the list of what is spoken of would be long
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -94,7 +93,6 @@ class RedHatFeed:
             return outcome in ("new", "unchanged")
 
         one(Source(REPOSITORIES, 64 * MIB, optional=True), check_repositories)
-        one(Source(CONTAINERS, 64 * MIB, optional=True), check_containers)
         before = {url for url in workspace.files if url.startswith(BASE)}
         listed = one(Source(LATEST, MIB), check_latest, aside=True)
         if listed and one(Source(url := archive_url(workspace), MAX_ARCHIVE), check_archive):
@@ -113,8 +111,6 @@ class RedHatFeed:
         present = {state.url: path for state, path in workspace.present()}
         if REPOSITORIES in present:
             yield from repositories(load_json(present[REPOSITORIES]))
-        if CONTAINERS in present:
-            yield from containers(load_json(present[CONTAINERS]))
         gone = _gone(workspace)
         newer = {name: path for url, path in present.items() if (name := _name(url)) is not None}
         for name, path in newer.items():
@@ -182,13 +178,6 @@ def repositories(content: object) -> Iterator[Record]:
     for name, entry in _data(content).items():
         for cpe in strings(mapping(entry).get("cpes")):
             yield RepositoryProduct(name, cpe.strip())
-
-
-def containers(content: object) -> Iterator[Record]:
-    """``{"data": {"ubi8-container": ["ubi8", "ubi8/ubi"]}}``."""
-    for name, listed in _data(content).items():
-        for repository in strings(listed):
-            yield ContainerRepository(name, repository.strip())
 
 
 def _data(content: object) -> Mapping[str, Any]:
@@ -403,12 +392,6 @@ def check_repositories(path: Path) -> None:
     """Raises FeedInvalid unless products of repositories can be read from the file."""
     if next(repositories(load_json(path)), None) is None:
         raise FeedInvalid(f"{path.name} names no repository")
-
-
-def check_containers(path: Path) -> None:
-    """Raises FeedInvalid unless repositories of containers can be read from the file."""
-    if next(containers(load_json(path)), None) is None:
-        raise FeedInvalid(f"{path.name} names no container")
 
 
 def check_list(path: Path) -> None:
