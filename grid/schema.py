@@ -948,7 +948,19 @@ REPOSITORY_CPES = Table(
     ("repository", "cpe"),
 )
 
-DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL, REPOSITORY_CPES)
+BINARIES = Table(
+    "binaries",
+    "Which source a binary package is built from, where its version is the source's and no other source of the release "
+    "has one of its name: Ubuntu's records say so (`ecosystem_specific.binaries`). For packages whose record names no source.",
+    (
+        Column("namespace", LABEL, "as in `ranges`: `Ubuntu:24.04:LTS`"),
+        Column("name", LABEL, "the binary package: `libssl3t64`"),
+        Column("source", LABEL, "the source, as `ranges.name` has it: `openssl`"),
+    ),
+    ("namespace", "name"),
+)
+
+DATABASE_TABLES: tuple[Table, ...] = (ADVISORIES, RANGES, EXACT, SEVERITIES, KEV, EPSS, EOL, REPOSITORY_CPES, BINARIES)
 
 # --- in memory only ------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from grid.database import Database, FeedState
 from grid.ecosystems import ALL
 from grid.schema import (
     ADVISORIES,
+    BINARIES,
     DATABASE_SCHEMA_VERSION,
     EOL,
     EPSS,
@@ -105,6 +106,7 @@ def build_staged(
                 (EPSS, _EPSS),
                 (EOL, _EOL),
                 (REPOSITORY_CPES, "SELECT DISTINCT repository, cpe FROM repository_cpes"),
+                (BINARIES, _BINARIES),
             ):
                 order = ", ".join(dict.fromkeys((*table.sort_by, *_TIES.get(table.name, ()))))
                 files[table.name] = write_table(folder, table, _stream(con, f"{query} ORDER BY {order}"))
@@ -194,6 +196,11 @@ _TIES = {
     "eol": ("eol", "codename"),
 }
 """Beyond ``Table.sort_by``: equal feeds make equal files."""
+
+_BINARIES = """
+SELECT namespace, name, any_value(source) AS source FROM binaries
+GROUP BY namespace, name HAVING count(DISTINCT source) = 1
+"""
 
 _ADVISORIES = """
     SELECT r.advisory_id, r.source, p.vuln_id,

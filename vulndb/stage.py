@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from grid.ecosystems import Ecosystem, for_osv
 from grid.errors import VersionInvalid
 from grid.keys import successor
-from grid.schema import EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
+from grid.schema import BINARIES, EOL, EPSS, EXACT, KEV, RANGES, REPOSITORY_CPES, TIME
 from vulndb.groups import named, problem_id
 from vulndb.ranges import Span, spans, union
 from vulndb.ratings import complete
@@ -56,9 +56,10 @@ STAGED: dict[str, pa.Schema] = {
     "epss": pa.schema([(c.name, c.type) for c in EPSS.columns]),
     "eol": pa.schema([(c.name, c.type) for c in EOL.columns]),
     "repository_cpes": pa.schema([(c.name, c.type) for c in REPOSITORY_CPES.columns]),
+    "binaries": pa.schema([(c.name, c.type) for c in BINARIES.columns]),
     "equals": pa.schema([("id", _TEXT), ("other", _TEXT)]),
 }  # fmt: skip
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raise it when the same records become other rows: then everything is staged anew."""
 _FLUSH = 20_000
 _PLAIN: dict[type, str] = {
@@ -111,6 +112,8 @@ class Stage:
         """By feed: rows of ``ranges`` and ``exact``."""
         self._folder = folder
         self._rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in STAGED}
+        self._built: set[tuple[str, str, str]] = set()
+        """Rows of ``binaries``: nearly every record of a source repeats them."""
         self._writers: dict[str, pq.ParquetWriter] = {}
 
     def path(self, table: str) -> Path:
@@ -185,6 +188,10 @@ class Stage:
         for affected in advisory.affected:
             ecosystem = _ecosystem(affected.namespace)
             canonical = ecosystem.canonical(affected.name) if ecosystem else affected.name
+            for binary in affected.binaries:
+                if (row := (affected.namespace, binary, canonical)) not in self._built:
+                    self._built.add(row)
+                    self._put("binaries", *row)
             if verdicts:
                 self._put("verdicts", affected.namespace, canonical, name, source)
             if ecosystem is None:

@@ -88,7 +88,7 @@ def _package(fields: dict[bytes, str], path: str, number: int) -> Package | Note
 
 
 def _chiselled(path: str, content: bytes) -> Iterator[Package | Note]:
-    """The packages that slices were cut from. Their sources are not told: they are matched by their own names."""
+    """The packages that slices were cut from. Their sources are not told: match finds them in Ubuntu's advisories."""
     bare = 0
     for found in objects(path, content, "package"):
         if isinstance(found, Note):

@@ -47,7 +47,7 @@ def joined(
         work.register("candidates", candidates.select(CANDIDATES.names).cast(CANDIDATES))
         work.register("schemes", _schemes(table(work, queries.PAIRS)))
         work.register("foreign_origins", _foreign(table(work, queries.ORIGINS)))
-        work.execute(queries.PACKAGES)
+        work.execute(queries.PACKAGES, {"binaries": database.parquet("binaries")})
         work.register("canonical", _canonical_names(table(work, queries.NAMES)))
         files = {name: database.parquet(name) for name in ("ranges", "exact", "advisories")}
         work.register("gates", _gates(work, database))

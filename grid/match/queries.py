@@ -38,7 +38,7 @@ PACKAGES = f"""
 CREATE TEMP TABLE stated_packages AS
 SELECT DISTINCT
     c.package_id, c.ecosystem, c.namespace, s.system, c.arch, c.modularity,
-    CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), c.name) ELSE c.name END AS stated,
+    CASE WHEN s.by_source THEN coalesce(nullif(c.source_name, ''), b.source, c.name) ELSE c.name END AS stated,
     CASE
         WHEN NOT s.epochs
             THEN regexp_replace(coalesce(nullif(c.source_version, ''), c.version), '^[0-9]+:', '')
@@ -50,6 +50,8 @@ SELECT DISTINCT
     s.lender, CASE WHEN s.lender IS NOT NULL THEN c.name END AS binary_name,
     {INERT} AS inert
 FROM candidates c JOIN schemes s USING (ecosystem, namespace)
+LEFT JOIN read_parquet($binaries) b
+    ON b.namespace = c.namespace AND b.name = c.name AND coalesce(c.source_name, '') = ''
 ANTI JOIN foreign_origins f
     ON f.ecosystem = c.ecosystem AND f.namespace = c.namespace AND f.version = c.version
     AND f.origin IS NOT DISTINCT FROM c.origin

@@ -24,7 +24,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        names = ("advisories", "ranges", "exact", "severities", "kev", "epss", "repository_cpes")
+        names = ("advisories", "ranges", "exact", "severities", "kev", "epss", "repository_cpes", "binaries")
         self.tables: dict[str, list[dict]] = {name: [] for name in names}
         self.packages: list[dict] = []
 

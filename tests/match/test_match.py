@@ -125,6 +125,18 @@ def test_os_packages_match_by_source_name_and_source_version(world):
     assert world.found() == {(old, "CVE-1"), (binary_version, "CVE-1"), (unsourced, "CVE-2")}
 
 
+def test_a_package_whose_record_names_no_source_has_the_one_that_the_advisories_know(world):
+    world.advisory("UBUNTU-CVE-1", "CVE-1")
+    world.range("Ubuntu:24.04:LTS", "glibc", "UBUNTU-CVE-1", fixed="2.39-0ubuntu8.4")
+    world.tables["binaries"].append({"namespace": "Ubuntu:24.04:LTS", "name": "libc6", "source": "glibc"})
+    old = world.package("Ubuntu:24.04:LTS", "libc6", "2.39-0ubuntu8.3")
+    world.package("Ubuntu:24.04:LTS", "libc6", "2.39-0ubuntu8.4")
+    world.package("Ubuntu:24.04:LTS", "libc6", "2.39-0ubuntu8.3", source="other")
+    world.package("Ubuntu:24.04:LTS", "libm6", "2.39-0ubuntu8.3")
+    world.package("Ubuntu:22.04:LTS", "libc6", "2.39-0ubuntu8.3")
+    assert world.found() == {(old, "CVE-1")}
+
+
 def test_alpine_matches_by_origin(world):
     world.range("Alpine:v3.10", "openssl", "CVE-1", "0", fixed="1.1.1g-r0", source="alpine")
     hit = world.package("Alpine:v3.10", "libcrypto1.1", "1.1.1d-r2", source="openssl")

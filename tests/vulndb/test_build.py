@@ -173,3 +173,28 @@ def test_a_record_with_many_versions_and_many_ranges_takes_no_longer_than_it_mus
     versions = tuple(f"{n}.5" for n in range(1, 20_000))
     database = build_records(tmp_path, [osv("X-1", package("npm", "p", *events, versions=versions))])
     assert database.rows("ranges") == 2 * 19_999 - database.rows("exact")
+
+
+def test_binaries_name_their_source_where_it_is_one_and_counts_their_versions(tmp_path: Path) -> None:
+    def entry(source: str, release: str, fixed: str | None, **binaries: str) -> dict[str, Any]:
+        end = [{"fixed": fixed}] if fixed else []
+        return {
+            "package": {"ecosystem": release, "name": source},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, *end]}],
+            "versions": ["1.0", "2.0"],
+            "ecosystem_specific": {
+                "binaries": [{"binary_name": n.replace("_", "-"), "binary_version": v} for n, v in binaries.items()]
+            },
+        }
+
+    noble, jammy = "Ubuntu:24.04:LTS", "Ubuntu:22.04:LTS"
+    records = [
+        osv("UBUNTU-CVE-2024-1", entry("glibc", noble, "3.0", libc6="3.0", libc_bin="3.0")),
+        osv("UBUNTU-CVE-2024-2", entry("glibc", noble, None, libc6="2.0"), entry("glibc", jammy, "3.0", libc6="3.0")),
+        osv("UBUNTU-CVE-2024-3", entry("gcc-defaults", noble, "3.0", gcc="4:13"), entry("a", noble, None, x="1.0")),
+        osv("UBUNTU-CVE-2024-4", entry("b", noble, "3.0", x="3.0")),
+        osv("DEBIAN-CVE-2024-5", entry("c", "Debian:12", "3.0", y="3.0")),
+    ]  # fmt: skip
+    records[0]["affected"][0]["ecosystem_specific"]["binaries"] += ["odd", {"binary_name": 7}, {}]
+    found = [tuple(row.values()) for row in rows(build_records(tmp_path, records), "binaries")]
+    assert found == [(jammy, "libc6", "glibc"), (noble, "libc-bin", "glibc"), (noble, "libc6", "glibc")]

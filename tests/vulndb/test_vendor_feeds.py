@@ -282,7 +282,7 @@ def test_what_ubuntu_fixes_for_subscribers_only_stays_affected_for_others(sample
     assert focal == [
         Affected("Ubuntu:20.04:LTS", "netty",
                  (Range((("introduced", "0"), ("fixed", "1:4.1.45-1ubuntu0.1~esm2")), unreleased=True),),
-                 subscriber_fix="1:4.1.45-1ubuntu0.1~esm2")
+                 subscriber_fix="1:4.1.45-1ubuntu0.1~esm2", binaries=("libnetty-java",))
     ]  # fmt: skip
     # What the record says of a release itself is not touched.
     unzip = osv.advisory(json.loads(sample("ubuntu", "UBUNTU-CVE-2014-9913.json")), "Ubuntu")

@@ -56,7 +56,7 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 6
+    version = 7
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -270,7 +270,23 @@ def _affected(entry: Mapping[str, Any], ecosystem: str | None) -> Affected | Non
     versions = strings(entry.get("versions"))
     if not ranges and not versions:
         return None
-    return Affected(namespace, name, ranges, versions, severity=_severity(namespace, entry))
+    binaries = _binaries(entry, ranges, versions) if namespace.startswith("Ubuntu:") else ()
+    return Affected(namespace, name, ranges, versions, severity=_severity(namespace, entry), binaries=binaries)
+
+
+def _binaries(entry: Mapping[str, Any], ranges: Iterable[Range], versions: Iterable[str]) -> tuple[str, ...]:
+    """What Ubuntu's records say is built from the source, as far as it has a version of the source's.
+
+    ``[{"binary_name": "libssl3", "binary_version": "3.0.2-0ubuntu1.10"}]``, of the build that fixes the problem, else
+    of the latest. Binaries that count their own versions (``g++`` of ``gcc-defaults``) cannot be compared with it.
+    """
+    known = {*versions, *(version for one in ranges for _, version in one.events)}
+    listed = mapping(entry.get("ecosystem_specific")).get("binaries")
+    return tuple(
+        name
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(name := mapping(one).get("binary_name"), str) and mapping(one).get("binary_version") in known
+    )
 
 
 def _events(listed: object) -> tuple[tuple[str, str], ...]:

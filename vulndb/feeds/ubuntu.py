@@ -41,4 +41,4 @@ def read(address: str, path: Path) -> Iterator[Record]:
     yield from records(path)
 
 
-FEED = FileFeed("ubuntu", [Source(URL, 2048 * MIB)], read, version=2, default=False)
+FEED = FileFeed("ubuntu", [Source(URL, 2048 * MIB)], read, version=3, default=False)
