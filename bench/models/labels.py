@@ -2,14 +2,15 @@
 
 A label is a package, a version, a vulnerability and a verdict. The package is matched as if it were installed; a
 finding with that id, or with an alias of it, is our verdict. Labels whose vulnerability the database does not know for
-the package are counted apart: no rule of matching could find it.
+the package are counted apart: no rule of matching could find it. A folder of labels is a clone of
+anchore/vulnerability-match-labels (``bench.yardstick``).
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from bench import yardstick
 from bench.models import Outcome, Work
 from grid import ecosystems, findings, match
 from grid.database import Database, open_database
@@ -53,6 +55,10 @@ class Label:
     source_version: str = ""
     arch: str = ""
     module: str = ""
+    alias: str = ""
+    """Another id of the vulnerability: a finding with either counts."""
+    note: str = ""
+    """Why, in the words of whoever set the label."""
 
 
 @dataclass(slots=True)
@@ -80,12 +86,34 @@ class Score:
         return self.found / (self.found + self.missed) if self.found + self.missed else 1.0
 
 
+@dataclass(slots=True)
+class Judged:
+    """What came out."""
+
+    scores: dict[str, Score]
+    """By distribution or language, without its release."""
+    disagreed: list[Label]
+    """Missed and wrong ones."""
+    unspoken: list[Label]
+    """True ones that no advisory speaks of."""
+
+
 def measure(work: Work) -> Outcome:
     """The lowest precision and recall of any distribution with at least ``least`` labels."""
     given = work.inputs.get("database")
     database = open_database(build_sample(work.folder / "sample") if given is None else given)
-    labels = list(read(work.inputs.get("labels", OWN)))
-    scores, disagreed = judge(database, labels)
+    given_labels = work.inputs.get("labels", OWN)
+    left: Counter[str] = Counter()
+    if given_labels.is_dir():
+        labels, left = read_clone(given_labels, work.inputs.get("sboms"))
+    else:
+        labels = list(read(given_labels))
+    judged = judge(database, labels)
+    scores = judged.scores
+    listed = [("we say no" if one.true else "we say yes", one) for one in judged.disagreed]
+    listed += [("no advisory", one) for one in judged.unspoken]
+    with (work.folder / "disagreements.tsv").open("w", encoding="utf-8") as file:
+        file.writelines("\t".join((said, *_place(one), one.note)) + "\n" for said, one in listed)
     least = work["least"] if "labels" in work.inputs else 1
     counted = {name: s for name, s in scores.items() if _labels(s) - s.no_data >= least}
     outcome = Outcome(counts={"labels": len(labels)}, wanted={"labels": sum(map(_labels, scores.values()))})
@@ -94,7 +122,11 @@ def measure(work: Work) -> Outcome:
         f"{s.wrong} wrong, {s.quiet} rightly not reported, {s.no_data} without advisory)"
         for name, s in sorted(scores.items())
     ]
-    outcome.notes += [f"we say {'no' if one.true else 'yes'}: {' '.join(_place(one))}" for one in disagreed[:50]]
+    outcome.notes += [f"left out, {reason}: {count} labels" for reason, count in sorted(left.items())]
+    outcome.notes += [
+        f"{said}: {' '.join(_place(one))}{one.note and f' (the label: {one.note})'}"
+        for said, one in listed[: min(50, len(judged.disagreed))]
+    ]
     outcome.figures = {
         "precision": min((s.precision for s in counted.values()), default=1.0),
         "recall": min((s.recall for s in counted.values()), default=1.0),
@@ -113,8 +145,8 @@ def _place(label: Label) -> tuple[str, str, str, str]:
     return label.namespace, label.package, label.version, label.vulnerability
 
 
-def judge(database: Database, labels: Iterable[Label]) -> tuple[dict[str, Score], list[Label]]:
-    """Scores by distribution or language (without its release), and the labels that we disagree with."""
+def judge(database: Database, labels: Iterable[Label]) -> Judged:
+    """Whether we say what the labels say."""
     listed = list(labels)
     numbers: dict[tuple[str, ...], int] = {}
     for one in listed:
@@ -126,25 +158,37 @@ def judge(database: Database, labels: Iterable[Label]) -> tuple[dict[str, Score]
         said: dict[int, set[str]] = defaultdict(set)
         for row in table.select(["package_id", "vuln_id", "aliases", "advisories"]).to_pylist():
             said[row["package_id"]] |= {row["vuln_id"], *row["aliases"], *row["advisories"]}
-        told = {one.vulnerability for one in listed}
+        told = {name for one in listed for name in _ids(one)}
         known = set(con.execute(_KNOWN, _files(database) | {"told": sorted(told)}).fetchall())
     scores: dict[str, Score] = defaultdict(Score)
-    disagreed = []
+    judged = Judged({}, [], [])
     for one in listed:
         score = scores[one.namespace.partition(":")[0]]
-        ours = one.vulnerability in said[numbers[_package(one)]]
-        names = {ecosystem.canonical(n) for ecosystem in (_ecosystem(one),) for n in (one.package, one.source) if n}
-        if one.true and not ours and not any((one.namespace, name, one.vulnerability) in known for name in names):
-            score.no_data += 1
-        elif one.true:
-            score.found += ours
-            score.missed += not ours
-        else:
+        ours = not said[numbers[_package(one)]].isdisjoint(_ids(one))
+        if ours != one.true and (ours or _spoken(one) & known):
+            judged.disagreed.append(one)
+            score.missed += one.true
             score.wrong += ours
+        elif ours != one.true:
+            judged.unspoken.append(one)
+            score.no_data += 1
+        else:
+            score.found += ours
             score.quiet += not ours
-        if ours != one.true:
-            disagreed.append(one)
-    return dict(scores), disagreed
+    judged.scores = dict(scores)
+    return judged
+
+
+def _ids(label: Label) -> set[str]:
+    return {label.vulnerability, label.alias} - {""}
+
+
+def _spoken(label: Label) -> set[tuple[str, str, str]]:
+    """(namespace, name, id) of what an advisory about a label would say; that of the rebuilt distribution, too."""
+    ecosystem = _ecosystem(label)
+    names = {ecosystem.canonical(name) for name in (label.package, label.source) if name}
+    namespaces = {label.namespace, ecosystem.borrows(label.namespace) or label.namespace}
+    return {(space, name, one) for space in namespaces for name in names for one in _ids(label)}
 
 
 def _files(database: Database) -> dict[str, str]:
@@ -226,7 +270,23 @@ def label(row: Mapping[str, Any]) -> Label:
     return Label(true=verdict in _TRUE, **texts)
 
 
-_FIELDS = ("namespace", "package", "version", "vulnerability", "source", "source_version", "arch", "module")
+_FIELDS = ("namespace", "package", "version", "vulnerability", "source", "source_version", "arch", "module", "alias",
+           "note")  # fmt: skip
+
+
+def read_clone(folder: Path, sboms: Path | None = None) -> tuple[list[Label], Counter[str]]:
+    """The labels of a clone, and how many were left out and why; raises LabelsInvalid."""
+    try:
+        clone = yardstick.read(folder, sboms)
+    except yardstick.CloneInvalid as error:
+        raise LabelsInvalid(str(error)) from error
+    labels = []
+    for row in clone.rows:
+        try:
+            labels.append(label(row))
+        except ValueError:
+            clone.left[f"no advisories are of {row['namespace']}"] += 1
+    return labels, clone.left
 
 
 def namespace(text: str) -> str:

@@ -18,8 +18,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 
 def test_our_own_facts_are_all_judged_right(database: Database) -> None:
-    scores, disagreed = judge(database, read(OWN))
-    assert disagreed == [] and set(scores) == {"Alpine", "Debian", "PyPI", "npm"}
+    judged = judge(database, read(OWN))
+    scores = judged.scores
+    assert judged.disagreed == [] == judged.unspoken and set(scores) == {"Alpine", "Debian", "PyPI", "npm"}
     assert all((s.precision, s.recall, s.no_data) == (1, 1, 0) and s.found > 2 and s.quiet > 2 for s in scores.values())
 
 
@@ -32,11 +33,18 @@ def test_wrong_labels_lower_precision_and_recall(database: Database) -> None:
         known | {"version": "4.17.22", "label": "FP"},
         known | {"version": "4.17.20", "vulnerability": "CVE-1999-0001", "label": "TP"},  # nobody says so
     ]
-    scores, disagreed = judge(database, map(label, rows))
-    npm = scores["npm"]
+    judged = judge(database, map(label, rows))
+    npm = judged.scores["npm"]
     assert (npm.found, npm.wrong, npm.missed, npm.quiet, npm.no_data) == (1, 1, 1, 1, 1)
     assert (npm.precision, npm.recall) == (0.5, 0.5)
-    assert [one.version for one in disagreed] == ["4.17.19", "4.17.21", "4.17.20"]
+    assert [one.version for one in judged.disagreed] == ["4.17.19", "4.17.21"]
+    assert [one.vulnerability for one in judged.unspoken] == ["CVE-1999-0001"]
+
+
+def test_a_finding_counts_under_either_of_two_ids(database: Database) -> None:
+    known = {"namespace": "npm", "package": "lodash", "version": "4.17.20", "label": "TP"}
+    rows = [known | {"vulnerability": "GHSA-1", "alias": "CVE-2021-23337"}, known | {"vulnerability": "CVE-2021-23337"}]
+    assert judge(database, map(label, rows)).scores["npm"].found == 2
 
 
 def test_csv_and_json_lines_say_the_same(tmp_path: Path) -> None:
