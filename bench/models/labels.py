@@ -112,7 +112,9 @@ def measure(work: Work) -> Outcome:
     scores = judged.scores
     listed = [("we say no" if one.true else "we say yes", one) for one in judged.disagreed]
     listed += [("no advisory", one) for one in judged.unspoken]
-    with (work.folder / "disagreements.tsv").open("w", encoding="utf-8") as file:
+    table = work.folder / "match-labels" / "disagreements.tsv"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", encoding="utf-8") as file:
         file.writelines("\t".join((said, *_place(one), one.note)) + "\n" for said, one in listed)
     least = work["least"] if "labels" in work.inputs else 1
     counted = {name: s for name, s in scores.items() if _labels(s) - s.no_data >= least}
