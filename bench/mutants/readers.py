@@ -295,7 +295,7 @@ def _made() -> dict[str, list[Seed]]:
         Seed("opt/log4j-core-2.14.1.jar", log4j), Seed("opt/app.war", log4j, _zipped("lib/log4j.jar", stored=True)),
         Seed("opt/log4j-core.jar", _POM, _zipped(pom)), Seed("opt/thing-1.2.3.jar", _MANIFEST, _zipped(manifest)),
         Seed("opt/app.ear", _MANIFEST, _zipped(manifest, inside="lib/thing-1.2.3.jar")),
-        Seed("opt/start.jar", b"#!/bin/sh\nexec java -jar $0\n" + log4j),
+        Seed("opt/start.jar", b"#!/bin/sh\nexec java -jar $0\n" + log4j), Seed(f"opt/app/{pom}", _POM),
     ]  # fmt: skip
     wheel = "six-1.16.0.dist-info/METADATA"
     wheels = [

@@ -3,6 +3,7 @@
 Each archive has an identity of its own and holds those of others that were copied ("shaded") into it. In this order
 they tell: ``META-INF/maven/GROUP/ARTIFACT/pom.properties``, the main section of ``META-INF/MANIFEST.MF`` together
 with the file's name. An archive without properties of its own also gets its SHA-1, by which an index may know better.
+Of an archive that was unpacked (a web application, a layered Spring Boot one) the properties lie in the image itself.
 
 Sources: the JAR file specification of the JDK, https://maven.apache.org/shared/maven-archiver, the OSGi core
 specification (Bundle headers), https://www.jenkins.io/doc/developer/plugin-development (plugin manifests).
@@ -24,6 +25,7 @@ from grid.keys.maven import key
 from grid.model import MIB, Limits, Note, Package
 
 SUFFIXES = (".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg")
+UNPACKED = "/pom.properties"
 MAX_BYTES = 144 * MIB
 
 _MAX_DEPTH = 16
@@ -62,6 +64,8 @@ _CLASSIFIER = re.compile(
     r"exec|boot|runner|noarch|dist|core|(?:linux|osx|windows|macos|win)[a-z0-9_]*|x86(?:_64|_32)?|aarch(?:_64|64)|amd64|arm64",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"([A-Za-z][A-Za-z0-9]*[A-Za-z])([0-9]+(?:\.[0-9]+){2,})")
+"""Without a hyphen, as in ``py4j0.10.9.9.jar``; three numbers, for names end in one or two (``struts2``)."""
 _BUNDLE = re.compile(r"([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)_([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9._-]*)")
 """How Eclipse names its bundles."""
 _DERBY = re.compile(r"([0-9]+\.[0-9]+)\.([0-9]{1,3})([0-9]{6})(?:\.[0-9?]+)?")
@@ -120,6 +124,9 @@ class _Identity:
 
 def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Package | Note]:
     """The packages of an archive and of all archives in it, each once: 2.17 and 2.17.0 of one artifact are the same."""
+    if path.endswith(UNPACKED):
+        yield from _unpacked(path, bytes(content))
+        return
     if not path.endswith(SUFFIXES) or not len(content):
         return
     data = memoryview(content)
@@ -240,8 +247,23 @@ def _pom_properties(data: memoryview, member: _zip.Member, state: _State) -> _Id
     place = _POM.fullmatch(member.name)
     if place is None or member.encrypted:
         return None
+    return _stated(place, state.read(data, member, _MAX_PROPERTIES))
+
+
+def _unpacked(path: str, content: bytes) -> Iterator[Package | Note]:
+    """The package of properties that lie where unpacking an archive puts them; a build's ``maven-archiver`` is none."""
+    place = _POM.fullmatch(path)
+    if place is None or not place[1]:
+        return
+    if len(content) > _MAX_PROPERTIES:
+        yield Note("FileTooLarge", f"pom.properties has more than {_MAX_PROPERTIES} bytes", path)
+    elif (identity := _stated(place, content)) is not None:
+        yield from _package(identity, _State(path, 0))
+
+
+def _stated(place: re.Match[str], content: bytes) -> _Identity | None:
     stated: dict[str, str] = {}
-    for name, value in _PROPERTY.findall(state.read(data, member, _MAX_PROPERTIES).decode("latin-1")):
+    for name, value in _PROPERTY.findall(content.decode("latin-1")):
         stated.setdefault(name, value.strip())
     group, artifact = stated.get("groupId", place[1]), stated.get("artifactId", place[2])
     if not group or not artifact:
@@ -300,8 +322,8 @@ def name_and_version(stem: str) -> tuple[str, str] | None:
     if start < len(parts):
         name = "-".join(parts[:start])
         return (name, "-".join(parts[start:])) if _COORDINATE.fullmatch(name) else None
-    bundle = _BUNDLE.fullmatch(stem)
-    return (bundle[1], bundle[2]) if bundle else None
+    other = _BUNDLE.fullmatch(stem) or _JOINED.fullmatch(stem)
+    return (other[1], other[2]) if other else None
 
 
 def _from_manifest(headers: dict[str, str], stem: str) -> _Identity | None:

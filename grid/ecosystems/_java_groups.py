@@ -56,6 +56,7 @@ _GROUPS = {
     "elasticsearch-secure-sm elasticsearch-plugin-classloader elasticsearch-launchers elasticsearch-lz4",
     "org.elasticsearch.client": "elasticsearch-rest-client elasticsearch-rest-high-level-client",
     "org.opensearch": "opensearch opensearch-core opensearch-cli opensearch-x-content opensearch-common",
+    "net.sf.py4j": "py4j",
     "org.postgresql": "postgresql",
     "mysql": "mysql-connector-java",
     "com.mysql": "mysql-connector-j",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
-from grid.ecosystems._java import MAX_BYTES, SUFFIXES, read
+from grid.ecosystems._java import MAX_BYTES, SUFFIXES, UNPACKED, read
 from grid.ecosystems._locks import java
 from grid.keys.maven import key
 from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="maven",
-    version=4,
+    version=5,
     key=key,
     namespace=language("Maven"),
     osv=("Maven",),
-    wants=Wants(suffixes=SUFFIXES, max_bytes=MAX_BYTES),
+    wants=Wants(suffixes=(*SUFFIXES, UNPACKED), max_bytes=MAX_BYTES),
     read=read,
     views=True,
     declares=java.WANTS,

@@ -177,6 +177,8 @@ def test_without_properties_manifest_and_file_name_tell(
         ("protobuf-java-4.0.0-rc-2", ("protobuf-java", "4.0.0-rc-2")),
         ("bcprov-jdk15on-1.70", ("bcprov-jdk15on", "1.70")),
         ("org.eclipse.core.runtime_3.26.0.v2022", ("org.eclipse.core.runtime", "3.26.0.v2022")),
+        ("py4j0.10.9.9", ("py4j", "0.10.9.9")),
+        ("struts2.5", None),
         ("commons", None),
         ("1.0", None),
         ("a-" * 5000, None),
@@ -204,6 +206,18 @@ def test_properties_elsewhere_count_if_they_state_all_three() -> None:
     assert found(jar({"pom.properties": whole}), "app.jar") == [("g:art", "1.0")]
     assert found(jar({"META-INF/jars/pom.properties": whole}), "app.jar") == [("g:art", "1.0")]
     assert found(jar({"META-INF/jars/pom.properties": "artifactId=art\nversion=1.0\n"}), "app.jar") == []
+
+
+def test_an_unpacked_archive_is_known_by_the_properties_in_the_image() -> None:
+    place, text = next(iter(LOG4J.items()))
+    properties = str(text).encode()
+    for path in (place, f"srv/webapps/ROOT/WEB-INF/classes/{place}"):
+        assert ECOSYSTEM.wants.matcher()(path, 0o644)
+        assert found(properties, path) == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
+    assert found(properties, "srv/target/maven-archiver/pom.properties") == []
+    assert found(b"version=${version}\n", place) == []
+    (note,) = read(properties + b"#" * (1 << 20), place)
+    assert isinstance(note, Note) and (note.code, note.path) == ("FileTooLarge", place)
 
 
 def test_properties_that_are_templates_or_damaged_are_no_package() -> None:
@@ -331,6 +345,7 @@ def test_it_passes_the_exam_of_ecosystems() -> None:
             "opt/log4j-core-2.14.1.jar": jar(LOG4J),
             "opt/app.war": jar({"WEB-INF/lib/x-1.0.jar": jar({**pom("g", "x", "1.0"), **LOG4J})}),
             "opt/thing-1.0.jar": jar(manifest(Implementation_Version="1.0")),
+            "opt/app/META-INF/maven/g/x/pom.properties": b"groupId=g\nartifactId=x\nversion=1.0\n",
         },
         orders=["1.0-alpha < 1.0", "1.0 = 1.0.0", "2.9 < 2.10"],
         namespaces={Distro("debian", "12"): "Maven"},
