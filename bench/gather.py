@@ -7,13 +7,14 @@ makes the image of that database alone.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,23 @@ def states(folder: Path) -> dict[str, str]:
                     head = HeaderParser().parsestr(stanza.lstrip("\n"))
                     if head["Package"]:
                         told[str(head["Package"]).strip()] = str(head["Status"] or "").strip()
+    return told
+
+
+def contents(folder: Path, paths: Collection[str]) -> dict[str, bytes]:
+    """What an image has at these paths and in every ``deps.json``, as the last layer that has the path. Links within
+    a layer are followed."""
+    (manifest,) = json.loads((folder / "index.json").read_text())["manifests"]
+    told: dict[str, bytes] = {}
+    for layer in _blob(folder, manifest["digest"])["layers"]:
+        with tarfile.open(folder / "blobs" / Path(*layer["digest"].split(":"))) as packed:
+            for member in packed.getmembers():
+                path = member.name.removeprefix("./")
+                if path not in paths and not path.endswith(".deps.json"):
+                    continue
+                with contextlib.suppress(KeyError):  # a link into another layer
+                    if (stream := packed.extractfile(member)) is not None:
+                        told[path] = stream.read()
     return told
 
 

@@ -1,7 +1,8 @@
 """Why another scanner lists other packages: rules, each a row of the table in ``grid/ecosystems/README.md``.
 
-A rule is asked about one package that only one side lists, with both sides' lists of that image. The first that applies
-counts; a difference without one is unexplained.
+A rule is asked about one package that only one side lists, with both sides' lists of that image and the content of the
+file (``evidence.py``): a file's name alone explains nothing. The first that applies counts; a difference without one is
+unexplained.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from bench import evidence
 from bench.answers import Found
 from grid.ecosystems import BY_NAME
 from grid.errors import VersionInvalid
@@ -47,14 +49,6 @@ class Side:
         """What it lists of a file; nothing for OS packages."""
         return self._paths.get(path, []) if path else []
 
-    def folder_has(self, path: str, ecosystem: str) -> bool:
-        """Whether it lists a package of this kind of a file in the same folder."""
-        return (path.rpartition("/")[0], ecosystem) in self._folders
-
-    @cached_property
-    def _folders(self) -> set[tuple[str, str]]:
-        return {(one.path.rpartition("/")[0], one.ecosystem) for one in self.found}
-
     def called(self, name: str) -> list[Found]:
         """What it lists under a name, of any kind."""
         return self._names.get(name.lower(), [])
@@ -79,6 +73,18 @@ class Case:
     lacks: Side
     states: Mapping[str, str] = field(default_factory=dict)
     """``Status`` of each package of dpkg's database of the image."""
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    """Of the image's files, by path."""
+
+    @property
+    def content(self) -> bytes:
+        """Of the file that the package is said to be in; empty for OS packages."""
+        return self.contents.get(self.one.path, b"")
+
+    @property
+    def extra(self) -> bool:
+        """Whether it is ours, and the file says so itself."""
+        return self.ours and evidence.stated(self.content, self.one)
 
     @property
     def kind(self) -> str:
@@ -88,6 +94,11 @@ class Case:
     def near(self) -> list[Found]:
         """What the other side says of the same file."""
         return self.lacks.at(self.one.path)
+
+    @property
+    def odd(self) -> list[Found]:
+        """What only the other side says of the same file: the same package may be among it, told otherwise."""
+        return [one for one in self.near if one not in self.has.found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,12 @@ def _kind(case: Case) -> bool:
 
 
 def _place(case: Case) -> bool:
-    return any(plain(o) == plain(case.one) and o.ecosystem == case.kind for o in case.lacks.called(case.one.name))
+    """Of theirs, if no file of an installation is named that we did not read."""
+    if not any(plain(o) == plain(case.one) and o.ecosystem == case.kind for o in case.lacks.called(case.one.name)):
+        return False
+    one = case.one
+    sbom = one.path not in case.contents or bool(_SBOM.match(one.path))
+    return case.extra or (not case.ours and (sbom or evidence.left_out(case.content, one)))
 
 
 def _runtime(case: Case) -> bool:
@@ -149,22 +165,35 @@ def _runtime(case: Case) -> bool:
 
 
 def _coordinates(case: Case) -> bool:
-    """The same archive, and either name or version agree; or the same file holds but this."""
-    if case.kind != "maven":
+    """An archive that each side tells otherwise: the artifact is the same, or the version, or both run together. What
+    both sides tell of it is a partner only for the archive's own name beside that in its properties."""
+    if case.kind != "maven" or not case.one.path.endswith(JARS):
         return False
-    artifact = case.one.name.rpartition(":")[2]
-    return any(
-        o.ecosystem == "maven" and (o.version == case.one.version or o.name.rpartition(":")[2] == artifact)
-        for o in case.near
-    )
+    one, artifact = case.one, _artifact(case.one)
+    odd = [o for o in case.odd if o.ecosystem == "maven"]
+    if any(artifact == _artifact(o) or one.version == o.version or _joined(o) == _joined(one) for o in odd):
+        return True
+    beside = [o for o in case.near if o.ecosystem == "maven"]
+    classified = any(artifact == _artifact(o) and one.version.startswith(f"{o.version}-") for o in beside)
+    twice = any(o.version == one.version for o in beside) and evidence.itself(case.content, one)
+    return not case.ours and (classified or twice)
+
+
+def _artifact(found: Found) -> str:
+    return found.name.partition(";")[0].rpartition(":")[2]
+
+
+def _joined(found: Found) -> str:
+    """As a file without a hyphen between the two is called."""
+    return re.sub(r"[-.]", "", _artifact(found) + found.version)
 
 
 # --- theirs only ---------------------------------------------------------------------------------
 
 
 def _unversioned(case: Case) -> bool:
-    template = any(mark in case.one.name + case.one.version for mark in ("@", "${", "{{", "<%", "=") if not case.ours)
-    return not case.ours and (case.one.version == "UNKNOWN" or (template and case.one.name[:1] != "@"))
+    template = re.search(r"@[A-Z]+@|\$\{|\{\{|<%", case.one.name + case.one.version)
+    return not case.ours and (template is not None or evidence.unversioned(case.content, case.one))
 
 
 def _removed(case: Case) -> bool:
@@ -177,36 +206,45 @@ def _removed(case: Case) -> bool:
 
 
 def _dpkg_unread(case: Case) -> bool:
-    installed = case.states.get(case.one.name, " installed").endswith(" installed")
-    return case.ours and case.kind == "deb" and installed
+    """A record of ``status.d``, for what stands in ``status`` has a ``Status``."""
+    return case.ours and case.kind == "deb" and not case.one.path and case.one.name not in case.states
 
 
 def _not_a_package(case: Case) -> bool:
     """What stands in an SBOM without a package URL of a package, or in a workflow."""
     if case.ours:
         return False
-    return bool(case.kind in ("", "oci", "github", "githubactions", "binary") and _SBOM.match(case.one.path)) or bool(
-        _WORKFLOW.match(case.one.path)
-    )
+    if case.kind in ("github", "githubactions"):
+        return bool(_WORKFLOW.match(case.one.path))
+    return case.kind in ("", "oci", "binary") and bool(_SBOM.match(case.one.path))
 
 
 def _own_project(case: Case) -> bool:
     return (
         not case.ours and case.kind == "npm" and case.one.path.endswith("package.json")
-        and "node_modules/" not in case.one.path
+        and "node_modules/" not in case.one.path and evidence.unpublished(case.content)
     )  # fmt: skip
 
 
 def _assembly(case: Case) -> bool:
-    """An assembly for itself, whose file or folder (a runtime's) we list as the package; or a native program."""
-    path = case.one.path.lower()
-    if case.ours or case.kind != "nuget" or not path.endswith((".dll", ".exe")):
+    """A native program; an assembly without a version; or one that is told by its package: we name the file, or a
+    ``deps.json`` beside it does."""
+    path = case.one.path
+    if case.ours or case.kind != "nuget" or not path.lower().endswith((".dll", ".exe")):
         return False
-    return path.endswith(".exe") or not case.one.version.strip("0.") or case.lacks.folder_has(case.one.path, "nuget")
+    if evidence.native(case.content) or not case.one.version.strip("0."):
+        return True
+    folder = path.rpartition("/")[0]
+    return any(o.ecosystem == "nuget" for o in case.odd) or any(
+        evidence.deployed_with(content, path)
+        for other, content in case.contents.items()
+        if other.endswith(".deps.json") and other.rpartition("/")[0] == folder
+    )
 
 
 def _undeployed(case: Case) -> bool:
-    return not case.ours and case.kind == "nuget" and case.one.path.endswith(".deps.json")
+    deps = case.kind == "nuget" and case.one.path.endswith(".deps.json")
+    return not case.ours and deps and evidence.undeployed(case.content, case.one)
 
 
 def _composer_place(case: Case) -> bool:
@@ -215,8 +253,8 @@ def _composer_place(case: Case) -> bool:
 
 def _source_tree(case: Case) -> bool:
     """R: a DESCRIPTION that no installation has written."""
-    installed = case.one.path.endswith(f"library/{case.one.name}/DESCRIPTION")
-    return not case.ours and case.kind == "cran" and not installed
+    described = case.kind == "cran" and case.one.path.endswith("DESCRIPTION")
+    return not case.ours and described and evidence.source_of_r(case.content)
 
 
 def _go_tool(case: Case) -> bool:
@@ -225,7 +263,7 @@ def _go_tool(case: Case) -> bool:
 
 def _go_main(case: Case) -> bool:
     """A main module: named by its package or by its module, its version searched in the texts, or not listed."""
-    if case.kind != "golang":
+    if case.kind != "golang" or not evidence.main_of_go(case.content, case.one.name):
         return False
     name, near = case.one.name, [o for o in case.near if o.ecosystem == "golang" and o.name != "stdlib"]
     if case.ours and (case.one.version == "(devel)" or (case.peer == "trivy" and not near)):
@@ -241,8 +279,13 @@ def _go_main(case: Case) -> bool:
     return False
 
 
+DEEPEST = 16
+"""Archives in each other, of which we read no more."""
+
+
 def _deep(case: Case) -> bool:
-    return not case.ours and "nested_at_100" in case.one.path
+    jar = case.kind == "maven" and case.one.path.endswith(JARS)
+    return not case.ours and jar and evidence.levels(case.one.path, case.content) > DEEPEST
 
 
 # --- ours only -----------------------------------------------------------------------------------
@@ -256,49 +299,54 @@ UNREAD = {
 
 
 def _unread(case: Case) -> bool:
-    return case.ours and (case.kind in UNREAD[case.peer] or case.kind in ("pear", "wordpress"))
+    unread = case.kind in UNREAD[case.peer] or case.kind in ("pear", "wordpress")
+    return unread and case.ours and (case.extra or not case.one.path)
 
 
 def _by_hash(case: Case) -> bool:
     """Trivy asks its index of hashes first, which the bench leaves empty, and takes the file's name next."""
-    return case.ours and case.peer == "trivy" and case.kind == "maven" and case.one.path.endswith(JARS)
+    return case.extra and case.peer == "trivy" and case.kind == "maven" and case.one.path.endswith(JARS)
+
+
+def _unpacked(case: Case) -> bool:
+    return case.extra and case.kind == "maven" and case.one.path.endswith("/pom.properties")
 
 
 def _jar_by_name(case: Case) -> bool:
-    return case.ours and case.peer == "syft" and case.kind == "maven" and case.one.path.endswith(JARS)
+    return case.extra and case.peer == "syft" and case.kind == "maven" and case.one.path.endswith(JARS)
 
 
 def _erlang(case: Case) -> bool:
-    return case.ours and case.peer == "syft" and case.kind in ("hex", "otp")
+    return case.extra and case.peer == "syft" and case.kind in ("hex", "otp")
 
 
 def _conda(case: Case) -> bool:
-    return case.ours and case.peer == "trivy" and case.kind == "conda" and "/envs/" not in case.one.path
+    return case.extra and case.peer == "trivy" and case.kind == "conda" and "/envs/" not in case.one.path
 
 
 def _lock_ours(case: Case) -> bool:
-    return case.ours and bool(LOCKS.fullmatch(case.one.path))
+    return case.extra and bool(LOCKS.fullmatch(case.one.path))
 
 
 def _lock_theirs(case: Case) -> bool:
-    return not case.ours and bool(LOCKS.fullmatch(case.one.path))
+    return not case.ours and evidence.left_out(case.content, case.one)
 
 
 def _sbom_ours(case: Case) -> bool:
-    return case.ours and bool(_SBOM.match(case.one.path))
+    return case.extra and bool(_SBOM.match(case.one.path))
 
 
 def _program(case: Case) -> bool:
-    return case.ours and case.kind == "generic"
+    return case.extra and case.kind == "generic"
 
 
 def _lying_about(case: Case) -> bool:
     folders = ("/dist-info/METADATA", "/egg-info/PKG-INFO")  # without the package's name
-    return case.ours and case.one.path.endswith((".whl", ".egg", *folders))
+    return case.extra and case.one.path.endswith((".whl", ".egg", *folders))
 
 
 def _assembly_ours(case: Case) -> bool:
-    return case.ours and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe", ".deps.json"))
+    return case.extra and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe", ".deps.json"))
 
 
 def _toolchain(case: Case) -> bool:
@@ -330,6 +378,7 @@ RULES: list[Rule] = [
     Rule("kinds that it does not read", _unread),
     Rule("jars that it knows by their hash", _by_hash),
     Rule("jars that only their file's name tells", _jar_by_name),
+    Rule("unpacked archives", _unpacked),
     Rule("records of Erlang that it cannot read", _erlang),
     Rule("Conda outside of envs/", _conda),
     Rule("lock files that it does not read", _lock_ours),

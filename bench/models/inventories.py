@@ -25,6 +25,8 @@ RELEASES = {
     "apk-installed": inventory.release("Alpine:v3.20"), "rpm": inventory.release("AlmaLinux:9"),
     "pacman": {"etc/os-release": b"ID=arch\n"}, "nix": {"etc/os-release": b"ID=gentoo\n"},
 }  # fmt: skip
+APART = ("pacman", "other-lock")
+"""Kinds whose records are an image each: one that a peer cannot read costs it no other."""
 PLACES = {"dpkg-status": "var/lib/dpkg/status", "apk-installed": "lib/apk/db/installed"}
 
 
@@ -43,17 +45,20 @@ def measure(work: Work) -> Outcome:
     lines = []
     for label, layout in images.items():
         states = gather.states(layout)
+        answered: dict[str, frozenset[Found]] = {}
         for peer, program in programs.items():
             try:
                 if peer == "syft":
-                    theirs = answers.syft(program, f"oci-dir:{layout}", scratch)
+                    answered[peer] = answers.syft(program, f"oci-dir:{layout}", scratch)
                 else:
-                    theirs = answers.trivy(program, ["image", "--input", str(layout)], scratch)
+                    answered[peer] = answers.trivy(program, ["image", "--input", str(layout)], scratch)
             except RuntimeError as error:
                 outcome.notes.append(f"{label}: {error}")
-                continue
+        paths = {one.path for theirs in answered.values() for one in ours[label] ^ theirs}
+        contents = gather.contents(layout, paths)
+        for peer, theirs in answered.items():
             equal[peer] += len(ours[label] & theirs)
-            for case, why in differences(ours[label], theirs, peer, states):
+            for case, why in differences(ours[label], theirs, peer, states, contents):
                 reasons["ours" if case.ours else peer, f"{peer}: {why}"] += 1
                 lines.append(f"{label}\t{peer}\t{'+' if case.ours else '-'}\t{why}\t" + "\t".join(case.one))
     (scratch / "differences.tsv").write_text("\n".join(lines) + "\n")
@@ -73,13 +78,17 @@ def measure(work: Work) -> Outcome:
 
 
 def differences(
-    ours: frozenset[Found], theirs: frozenset[Found], peer: str, states: Mapping[str, str] | None = None
+    ours: frozenset[Found],
+    theirs: frozenset[Found],
+    peer: str,
+    states: Mapping[str, str] | None = None,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Iterator[tuple[Case, str | None]]:
     """What only one side lists, each with the name of its reason or None."""
     mine, other = Side(ours), Side(theirs)
     for first, has, lacks in ((True, mine, other), (False, other, mine)):
         for one in sorted(has.found - lacks.found):
-            case = Case(one, peer, first, has, lacks, states or {})
+            case = Case(one, peer, first, has, lacks, states or {}, contents or {})
             yield case, reason(case)
 
 
@@ -141,7 +150,7 @@ def _stored(data: Path, kept: Path) -> Iterator[tuple[str, int, Path]]:
                 kinds.setdefault(row["kind"], []).append(row["path"])
         for kind, paths in kinds.items():
             label = kind.partition("/")[0]
-            if kind in PLACES or kind == "pacman":
+            if kind in PLACES or kind in APART:
                 for number, path in enumerate(paths):
                     inside = max(path.find("var/lib/"), path.find("lib/apk/"))
                     place = path[inside:] if inside >= 0 else PLACES.get(kind, path)

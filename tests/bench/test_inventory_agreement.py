@@ -5,8 +5,10 @@ The peers themselves run in ``bench`` only.
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,24 @@ import pytest
 from bench import answers, gather, reasons
 from bench.answers import Found, by_url, named, outermost
 from bench.models.inventories import differences
+from grid.testing.assemblies import assembly
 
 README = Path(__file__).parents[2] / "grid" / "ecosystems" / "README.md"
 LODASH = Found("npm", "lodash", "4.17.21", "srv/node_modules/lodash/package.json")
 
 
-def why(ours: list[Found], theirs: list[Found], peer: str = "syft") -> list[str | None]:
-    return [name for _, name in differences(frozenset(ours), frozenset(theirs), peer)]
+def why(
+    ours: list[Found], theirs: list[Found], peer: str = "syft", files: dict[str, bytes] | None = None
+) -> list[str | None]:
+    return [name for _, name in differences(frozenset(ours), frozenset(theirs), peer, contents=files)]
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
 
 
 def test_what_only_they_find_where_installers_put_things_is_unexplained() -> None:
@@ -33,6 +46,102 @@ def test_what_only_they_find_where_installers_put_things_is_unexplained() -> Non
     assert why([], [Found("nuget", "some.library", "4.5.6", "app/Some.Library.dll")]) == [None]
     assert why([], [Found("cran", "MASS", "7.3-58", "usr/lib/R/library/MASS/DESCRIPTION")]) == [None]
     assert why([], [Found("composer", "a/b", "1.0", "srv/vendor/composer/installed.json")]) == [None]
+
+
+LOCK = json.dumps({
+    "name": "shop", "version": "1.0.0",
+    "packages": {
+        "": {"name": "shop", "version": "1.0.0"},
+        "node_modules/jest": {"version": "29.0.0", "dev": True},
+        "node_modules/lodash": {"version": "4.17.21"},
+    },
+}).encode()  # fmt: skip
+POM = b"""<project xmlns="http://maven.apache.org/POM/4.0.0"><groupId>g</groupId><artifactId>app</artifactId><version>1</version>
+<properties><v>4.12</v></properties><dependencies>
+<dependency><groupId>junit</groupId><artifactId>junit</artifactId><version>${v}</version><scope>test</scope></dependency>
+<dependency><groupId>g</groupId><artifactId>a</artifactId><version>${v}</version></dependency>
+</dependencies></project>"""
+DEPS = json.dumps({
+    "targets": {
+        "net8.0": {
+            "App/1.0.0": {"runtime": {"App.dll": {}}},
+            "Empty/2.0.0": {},
+            "Lib/3.0.0": {"runtime": {"l.dll": {}}},
+        },
+    },
+    "libraries": {
+        "App/1.0.0": {"type": "project"},
+        "Empty/2.0.0": {"type": "package"},
+        "Lib/3.0.0": {"type": "package"},
+    },
+}).encode()  # fmt: skip
+BLACK = b'[[package]]\nname = "black"\nversion = "23.1"\n'
+OUT = "of a lock file, the project itself or for development"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "version", "path", "content", "reason"),
+    [
+        ("npm", "shop", "1.0.0", "srv/package-lock.json", LOCK, OUT),
+        ("npm", "jest", "29.0.0", "srv/package-lock.json", LOCK, OUT),
+        ("npm", "lodash", "4.17.21", "srv/package-lock.json", LOCK, None),
+        ("npm", "alias", "1.2.3", "srv/yarn.lock", b'"alias@npm:other@^1.0.0":\n  version: 1.2.3\n', OUT),
+        ("npm", "other", "1.2.3", "srv/yarn.lock", b'"other@npm:^1.0.0":\n  version: 1.2.3\n', None),
+        ("npm", "dev", "1.0.0", "srv/pnpm-lock.yaml", b"packages:\n  /dev@1.0.0:\n    dev: true\n", OUT),
+        ("npm", "use", "1.0.0", "srv/pnpm-lock.yaml", b"packages:\n  /use@1.0.0:\n    engines: {}\n", None),
+        ("pypi", "django", "4.2", "srv/requirements.txt", b"Django>=4.2\n", OUT),
+        ("pypi", "django", "4.2", "srv/requirements.txt", b"Django[argon2]==4.2 ; python_version > '3'\n", None),
+        ("pypi", "django", "4.2", "srv/test-requirements.txt", b"Django==4.2\n", OUT),
+        ("pypi", "black", "23.1", "poetry.lock", BLACK + b'category = "dev"\n', OUT),
+        ("pypi", "black", "23.1", "poetry.lock", BLACK, None),
+        ("maven", "g:app", "1", "srv/pom.xml", POM, OUT),
+        ("maven", "junit:junit", "4.12", "srv/pom.xml", POM, OUT),
+        ("maven", "g:a", "4.12", "srv/pom.xml", POM, None),
+        ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=testCompileClasspath\n", OUT),
+        ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=runtimeClasspath,testCompileClasspath\n", None),
+        ("gem", "own", "1.0", "Gemfile.lock", b"PATH\n  remote: .\n  specs:\n    own (1.0)\n\nGEM\n", OUT),
+        ("gem", "rack", "1.0", "Gemfile.lock", b"GEM\n  specs:\n    rack (1.0)\n", None),
+        ("cargo", "own", "0.1.0", "Cargo.lock", b'[[package]]\nname = "own"\nversion = "0.1.0"\n', OUT),
+        ("cargo", "s", "1.0.0", "Cargo.lock", b'[[package]]\nname = "s"\nversion = "1.0.0"\nsource = "r"\n', None),
+        ("nuget", "app", "1.0.0", "app/App.deps.json", DEPS, "not deployed"),
+        ("nuget", "empty", "2.0.0", "app/App.deps.json", DEPS, "not deployed"),
+        ("nuget", "lib", "3.0.0", "app/App.deps.json", DEPS, None),
+        ("nuget", "tool", "1.0.0", "app/t.exe", b"MZ".ljust(60, b"\0") + b"@\0\0\0PE\0\0".ljust(300, b"\0"),
+         "assemblies one by one"),
+        ("nuget", "tool", "1.0.0", "app/Tool.dll", assembly({"InternalName": "Tool.dll"}), None),
+        ("npm", "shop", "1", "srv/package.json", b'{"version": "1", "private": true}', "a project's own package.json"),
+        ("npm", "x", "1.0.0", "srv/package.json", b'{"version": "1.0.0", "repository": "r"}', None),
+        ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x"}', "no version"),
+        ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x", "version": "1"}', None),
+        ("cran", "MASS", "7.3", "src/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\n", "sources of R packages"),
+        ("cran", "MASS", "7.3", "lib/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\nBuilt: R 4.2\n", None),
+    ],
+)  # fmt: skip
+def test_what_only_they_find_is_explained_by_what_the_file_says(
+    kind: str, name: str, version: str, path: str, content: bytes, reason: str | None
+) -> None:
+    assert why([], [Found(kind, name, version, path)], files={path: content}) == [reason]
+
+
+def test_a_package_in_a_jar_is_not_explained_by_another_of_the_same_version() -> None:
+    api, core = (
+        Found("maven", f"org.apache.logging.log4j:{name}", "2.17.1", "srv/app.jar") for name in ("api", "core")
+    )
+    jar = zipped({"META-INF/MANIFEST.MF": "Bundle-SymbolicName: com.example.app;singleton:=true\n"})
+    assert why([api], [api, core], files={"srv/app.jar": jar}) == [None]
+    bundle = Found("maven", "com.example.app:app", "2.17.1", "srv/app.jar")
+    assert why([api], [api, bundle], files={"srv/app.jar": jar}) == ["coordinates of a jar"]
+
+
+def test_what_only_we_find_is_explained_only_if_the_file_states_it() -> None:
+    found = Found("pypi", "pip", "24.0", "wheels/pip-24.0-py3-none-any.whl")
+    said = zipped({"pip-24.0.dist-info/METADATA": "Name: pip\nVersion: 24.0\n"})
+    assert why([found], [], files={found.path: said}) == ["wheels that lie about"]
+    other = found._replace(path="wheels/x.whl")
+    assert why([other], [], files={other.path: zipped({"x.dist-info/METADATA": "Name: x\nVersion: 1\n"})}) == [None]
+    serde = Found("cargo", "serde", "1.0.1", "Cargo.lock")
+    assert why([serde], [], "trivy", files={"Cargo.lock": b'name = "serde"\nversion = "1.0.1"\n'}) != [None]
+    assert why([serde], [], "trivy", files={"Cargo.lock": b'name = "serde"\nversion = "1.0.2"\n'}) == [None]
 
 
 def test_what_only_we_find_of_kinds_that_they_read_is_unexplained() -> None:
@@ -53,7 +162,6 @@ def test_equal_lists_differ_in_nothing() -> None:
             "written otherwise",
         ),
         (Found("hex", "plug", "1.0", "a/plug.app"), Found("otp", "plug", "1.0", "a/plug.app"), "written otherwise"),
-        (LODASH, LODASH._replace(path="srv/yarn.lock"), "at another place"),
         (Found("maven", "g:a", "1.0", "a.jar"), Found("maven", "a:a", "1.0", "a.jar"), "coordinates of a jar"),
     ],
 )
@@ -76,8 +184,19 @@ def test_a_main_module_is_told_by_its_package_or_its_module() -> None:
     module = Found("golang", "example.com/x", "v1.2.0", "usr/bin/x")
     package = Found("golang", "example.com/x/cmd/x", "(devel)", "usr/bin/x")
     other = Found("golang", "example.com/xy", "v1.0.0", "usr/bin/x")
-    assert why([module], [package]) == ["main modules of Go", "main modules of Go"]
-    assert why([module], [module, other]) == [None]
+    program = {
+        "usr/bin/x": b"path\texample.com/x/cmd/x\nmod\texample.com/x\t(devel)\t\ndep\texample.com/xy\tv1.0.0\t\n"
+    }
+    assert why([module], [package], files=program) == ["main modules of Go", "main modules of Go"]
+    assert why([module], [module, other], files=program) == [None]
+
+
+def test_a_package_at_two_places_is_explained_if_the_one_file_says_so() -> None:
+    lock = LODASH._replace(path="srv/x/package-lock.json")
+    files = {lock.path: LOCK, LODASH.path: b'{"name": "lodash", "version": "4.17.21"}'}
+    assert why([LODASH, lock], [LODASH], files=files) == ["at another place"]
+    assert why([LODASH], [LODASH, lock], files=files) == [None]
+    assert why([LODASH], [LODASH._replace(path="Node.js")], "trivy", files=files) == ["at another place"] * 2
 
 
 def test_names_and_versions_of_the_three_are_brought_into_one_form() -> None:
