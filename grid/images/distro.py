@@ -52,8 +52,8 @@ def choose_distro(facts: Mapping[str, DistroFact]) -> Distro | None:
 
     ``etc/apk/repositories`` says which branch an Alpine follows (its os-release may lag behind ``edge``), and
     ``etc/debian_version`` which release a Debian without ``VERSION_ID`` is made from: the codename (of ``trixie/sid``,
-    ``trixie``) then stands as its version. Any other that does not say its version takes it from a fall-back of the
-    same distribution.
+    ``trixie``) then stands as its version. A version or a name that any other leaves
+    out it takes from a fall-back of the same distribution (a CPE has no name, and so no ``Stream`` in it).
     """
     rank = {path: n for n, path in enumerate(PRECEDENCE)}
     named = [path for path, fact in facts.items() if fact.id and path != APK_REPOSITORIES]
@@ -68,7 +68,10 @@ def choose_distro(facts: Mapping[str, DistroFact]) -> Distro | None:
         said = facts.get(DEBIAN_VERSION)
         codename = best.codename or (said.codename if said is not None else "")
         best = replace(best, version_id=codename.partition("/")[0] or (said.version_id if said is not None else ""))
-    if not best.version_id:
-        others = (facts[path].version_id for path in named if facts[path].id == best.id)
-        best = replace(best, version_id=next(filter(None, others), ""))
+    same = [facts[path] for path in named if facts[path].id == best.id]
+    best = replace(
+        best,
+        version_id=best.version_id or next((fact.version_id for fact in same if fact.version_id), ""),
+        pretty_name=best.pretty_name or next((fact.pretty_name for fact in same if fact.pretty_name), ""),
+    )
     return Distro(best.id, best.version_id, tuple(best.id_like.split()), best.pretty_name, best.codename)

@@ -158,6 +158,9 @@ def test_what_os_release_leaves_out_a_fall_back_of_the_same_distribution_says() 
     assert found is not None and found.version_id == "8.4.2105"
     found = distro({ETC: 'ID="ol"', REDHAT: "Red Hat Enterprise Linux release 8.9 (Ootpa)"})
     assert found is not None and (found.id, found.version_id) == ("ol", "")
+    found = distro({"etc/centos-release": "CentOS Stream release 9", CPE: "cpe:/o:centos:centos:9"})
+    assert found is not None and (found.version_id, found.pretty_name) == ("9", "CentOS Stream release 9")
+    assert ECOSYSTEM.namespace(found) is None
     found = distro({ETC: "HOME_URL=https://example.com", "etc/alpine-release": "3.20.3"})
     assert found is not None and (found.id, found.version_id) == ("alpine", "3.20.3")
 
