@@ -20,7 +20,8 @@ from grid.ecosystems.deb import CODENAMES, TESTING
 SUPPORTED, EXTENDED, ENDED, UNKNOWN = "supported", "extended", "ended", "unknown"
 
 ROLLING = frozenset({
-    "arch", "archarm", "chainguard", "gentoo", "kali", "minimos", "opensuse-tumbleweed", "void", "wolfi",
+    "arch", "archarm", "chainguard", "echo", "gentoo", "kali", "minimos", "opensuse-tumbleweed", "secureos", "void",
+    "wolfi",
 })  # fmt: skip
 """Distributions whose only release is the current one: as old as the image is, but never ended."""
 _ROLLING_RELEASES = {"alpine": ("edge", "_alpha"), "debian": ("sid", "unstable", "testing"), "fedora": ("rawhide",)}

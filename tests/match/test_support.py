@@ -92,6 +92,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> object:
         (("opensuse-tumbleweed", "20260101", None), "supported", None),
         (("wolfi", "20230201", None), "supported", None),
         (("arch", None, None), "supported", None),
+        (("secureos", "2025.09.09", None), "supported", None),
         (("somethingelse", "1", None), "unknown", None),
     ],
 )
