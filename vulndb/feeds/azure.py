@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vulndb import oval
-from vulndb.feed import MIB, Source, one_line, timestamp
+from vulndb.feed import MIB, Source, timestamp
 from vulndb.groups import is_cve
 from vulndb.plain import FileFeed
 from vulndb.ratings import label
@@ -42,10 +42,9 @@ def records(path: Path, namespace: str) -> Iterator[Record]:
             continue
         if text_of(metadata, "patchable") == "Not Applicable":
             listed = tuple(Affected(one.namespace, one.name) for one in listed)
-        yield Advisory(
+        yield Advisory(  # without its title, which only repeats CVE, package and version: another feed's says more
             id=name,
             affected=listed,
-            title=one_line(text_of(metadata, "title")),
             published=timestamp(text_of(metadata, "advisory_date")),
             url=f"https://nvd.nist.gov/vuln/detail/{name}",
         )
@@ -59,4 +58,11 @@ def read(address: str, path: Path) -> Iterator[Record]:
         yield from records(path, f"Azure Linux:{release}")
 
 
-FEED = FileFeed("azure", [Source(url(release), 512 * MIB) for release in RELEASES], read, some=True, check=oval.check)
+FEED = FileFeed(
+    "azure",
+    [Source(url(release), 512 * MIB) for release in RELEASES],
+    read,
+    some=True,
+    check=oval.check,
+    version=2,
+)
