@@ -28,10 +28,12 @@ SELECT * EXCLUDE (blind, unlisted, unwatched),
       {'code': 'NoPackages', 'message': 'no package record was found, so there was nothing to match'} END,
     CASE WHEN system > 0 AND distro_id IS NULL THEN
       {'code': 'DistributionUnknown',
-       'message': 'nothing names the distribution of ' || system || ' of its packages: they were not matched'} END,
+       'message': 'nothing names the distribution of ' || system || ' of its packages: '
+                  || CASE system WHEN 1 THEN 'it was' ELSE 'they were' END || ' not matched'} END,
     CASE WHEN system > 0 AND os_matched IS false THEN
       {'code': 'DistributionUnmatched',
-       'message': 'the database has no advisories for ' || coalesce(os_namespace, distro) || ': ' || system || ' packages were not matched'} END,
+       'message': 'the database has no advisories for ' || coalesce(os_namespace, distro) || ': ' || system
+                  || CASE system WHEN 1 THEN ' package was' ELSE ' packages were' END || ' not matched'} END,
     CASE WHEN unwatched > 0 THEN
       {'code': 'PackagesUnmatched',
        'message': 'the database has no advisories for ' || unwatched || ' of its packages ('
