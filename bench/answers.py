@@ -51,8 +51,11 @@ def named(ecosystem: str, name: str, version: str, path: str) -> Found:
 
 
 def by_url(url: str, path: str, name: str = "", version: str = "") -> Found | None:
-    """What a package URL names; None if it has no version. ``name`` and ``version``: what counts instead."""
-    told = PackageURL.from_string(url)
+    """What a package URL names; None if it has no name or version. ``name`` and ``version``: what counts instead."""
+    try:
+        told = PackageURL.from_string(url)
+    except ValueError:  # Trivy's ``pkg:pypi/@2.3.4``, of a requirement without a name
+        return None
     ecosystem = ECOSYSTEMS.get(told.type, told.type)
     namespace = "" if ecosystem in SYSTEM and ecosystem != "ebuild" else told.namespace
     full = f"{namespace}{_GLUE.get(told.type, '/')}{told.name}" if namespace else told.name

@@ -205,7 +205,7 @@ def test_names_and_versions_of_the_three_are_brought_into_one_form() -> None:
     assert by_url("pkg:rpm/fedora/bash@5.1-1?epoch=2", "var/lib/rpm") == Found("rpm", "bash", "2:5.1-1", "")
     assert by_url("pkg:deb/debian/curl@7.88", "", version="1:7.88") == Found("deb", "curl", "1:7.88", "")
     assert by_url("pkg:golang/example.com/x@v1#cmd/y", "y") == Found("golang", "example.com/x/cmd/y", "v1", "y")
-    assert by_url("pkg:pypi/x", "x") is None
+    assert by_url("pkg:pypi/x", "x") is None and by_url("pkg:pypi/@2.3.4", "x") is None
     assert named("pypi", "Zope.Interface", "5", "/a") == Found("pypi", "zope-interface", "5", "a")
     assert outermost("srv/a.war/WEB-INF/lib/b.jar") == "srv/a.war"
     assert outermost("srv/lib.jar.d/b.jar") == "srv/lib.jar.d/b.jar"
