@@ -290,6 +290,14 @@ def _toml_lock(content: bytes, found: Found) -> bool:
     return False
 
 
+def _pubspec(content: bytes, found: Found) -> bool:
+    """For development; or of the SDK."""
+    told = re.search(
+        rf"^  {re.escape(found.name)}:\n((?:    .*\n?)*)", content.decode("utf-8", "replace"), re.MULTILINE
+    )
+    return told is not None and bool(re.search(r'dependency: "?direct dev|source: sdk', told[1]))
+
+
 def _always(content: bytes, found: Found) -> bool:
     return True
 
@@ -306,6 +314,7 @@ _LEFT_OUT: list[tuple[str, Callable[[bytes, Found], bool]]] = [
     (r"composer.*\.lock", _composer),
     (r"Pipfile\.lock", _pipfile),
     (r".*poetry.*\.lock|uv\.lock|pdm\.lock", _toml_lock),
+    (r"pubspec\.lock", _pubspec),
     (r"go\.sum|setup\.py|conanfile\.txt", _always),  # these pin nothing
 ]
 

@@ -137,7 +137,15 @@ def _written(case: Case) -> bool:
         ]
         if any(a.rpartition("/")[2] == b.rpartition("/")[2] for a, b in parts):
             return True
+    if case.kind in ("swift", "conan"):  # Syft puts the last part, or the user, into the name once more
+        return any(
+            o.ecosystem == case.kind and o.version == case.one.version and _same_end(o, case.one) for o in case.odd
+        )
     return any(plain(o) == plain(case.one) and o.path == case.one.path for o in case.lacks.called(case.one.name))
+
+
+def _same_end(a: Found, b: Found) -> bool:
+    return a.name.rpartition("/")[2].removesuffix(".git") == b.name.rpartition("/")[2].removesuffix(".git")
 
 
 def _kind(case: Case) -> bool:

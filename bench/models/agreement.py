@@ -163,8 +163,10 @@ def reason(
         return "carets in rpm versions"
     if base == "Red Hat":
         return _by_product(written, namespace, kind, problem, image)
-    if base == "Amazon Linux" and kind in ("ours only", "theirs only") and set("^_~") & set(version + ours + theirs):
-        return "rpm versions ordered by dpkg's rules"
+    if base == "Amazon Linux" and kind in ("ours only", "theirs only") and (fixed := ours or theirs):
+        skipped = bool(set("^_") & set(version + fixed))
+        told = skipped or _before("deb", version, fixed) != _before("rpm", version, fixed)
+        return "rpm versions ordered by dpkg's rules" if told else None
     if kind == "theirs only" and ordered is not None and re.fullmatch(ordered.inert, package):
         return "headers of the kernel"
     if kind == "theirs only" and (namespace, problem) in written.unshipped:
@@ -181,6 +183,15 @@ def reason(
         except VersionInvalid:
             return None
     return None
+
+
+def _before(scheme: str, version: str, fixed: str) -> bool | None:
+    """Whether a scheme has a version before a fix; None if it refuses either."""
+    order = BY_NAME[scheme].key
+    try:
+        return order(version) < order(fixed)
+    except VersionInvalid:
+        return None
 
 
 def _by_product(written: trivy_db.Written, namespace: str, kind: str, problem: str, image: str) -> str | None:

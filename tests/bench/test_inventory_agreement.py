@@ -103,6 +103,8 @@ OUT = "of a lock file, the project itself or for development"
         ("gem", "rack", "1.0", "Gemfile.lock", b"GEM\n  specs:\n    rack (1.0)\n", None),
         ("cargo", "own", "0.1.0", "Cargo.lock", b'[[package]]\nname = "own"\nversion = "0.1.0"\n', OUT),
         ("cargo", "s", "1.0.0", "Cargo.lock", b'[[package]]\nname = "s"\nversion = "1.0.0"\nsource = "r"\n', None),
+        ("pub", "m", "1.0", "pubspec.lock", b'packages:\n  m:\n    dependency: "direct dev"\n    version: "1"\n', OUT),
+        ("pub", "m", "1.0", "pubspec.lock", b'packages:\n  m:\n    dependency: transitive\n    version: "1.0"\n', None),
         ("nuget", "app", "1.0.0", "app/App.deps.json", DEPS, "not deployed"),
         ("nuget", "empty", "2.0.0", "app/App.deps.json", DEPS, "not deployed"),
         ("nuget", "lib", "3.0.0", "app/App.deps.json", DEPS, None),
@@ -159,6 +161,11 @@ def test_equal_lists_differ_in_nothing() -> None:
         (
             Found("golang", "stdlib", "1.22.1", "usr/bin/x"),
             Found("golang", "stdlib", "go1.22.1", "usr/bin/x"),
+            "written otherwise",
+        ),
+        (
+            Found("swift", "github.com/apple/swift-nio", "2.41.0", "Package.resolved"),
+            Found("swift", "github.com/apple/swift-nio.git/swift-nio", "2.41.0", "Package.resolved"),
             "written otherwise",
         ),
         (Found("hex", "plug", "1.0", "a/plug.app"), Found("otp", "plug", "1.0", "a/plug.app"), "written otherwise"),

@@ -7,12 +7,13 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import bolt, inventory, lockfiles, trivy_db
 from bench.inventory import Installed
-from bench.models.agreement import Said, compare, made
+from bench.models.agreement import Said, compare, made, reason
 from grid.ecosystems import BY_NAME, BY_OSV
 from grid.model import Limits, Package
 from vulndb.build import build, locked
@@ -209,6 +210,25 @@ def test_answers_are_compared_set_by_set_and_then_by_what_they_say() -> None:
     assert [(kind, at[1]) for _, kind, at, _, _ in found.differences] == [
         ("severity", "1"), ("state", "2"), ("ours only", "3"), ("theirs only", "4"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "fixed", "explained"),
+    [
+        ("ours only", "11a-1.el9", "11a-1.1", True),  # rpm: 1.el9 < 1.1; dpkg: after it
+        ("ours only", "1_git-1", "2-1", True),  # which Trivy's parser refuses
+        ("ours only", "1.0-1", "1.1-1", False),
+        ("ours only", "1.0-1", "", False),
+        ("theirs only", "11a-1.1", "11a-1.el9", True),
+        ("theirs only", "1.0-1", "1.1-1", False),
+    ],
+)
+def test_amazons_versions_differ_only_where_dpkg_orders_otherwise(
+    kind: str, version: str, fixed: str, explained: bool
+) -> None:
+    texts = (fixed, "") if kind == "ours only" else ("", fixed)
+    why = reason(trivy_db.Written(), "Amazon Linux:2", kind, ("p", version, "CVE-2031-1"), *texts)
+    assert why == ("rpm versions ordered by dpkg's rules" if explained else None)
 
 
 def test_made_advisories_are_the_same_in_every_run() -> None:
