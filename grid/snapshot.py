@@ -14,7 +14,7 @@ import duckdb
 
 from grid.schema import FACT_TABLES
 from grid.store import Lake
-from grid.warehouse import IMAGE_ID, config, macros, memory, statements, translated
+from grid.warehouse import IMAGE_ID, macros, memory, statements, translated
 
 _OF_SWEEP = "WHERE sweep_id = getvariable('sweep')"
 _NAME = ("registry", "repository", "tag")
@@ -61,7 +61,7 @@ def snapshot(
     made = statements(apart=True)
     needed = _needed(made, views)
     scopes = SCOPE if image is None else {**SCOPE, "images": _OF_NAME}
-    con = memory(config(lake))
+    con = memory(lake)
     try:
         for name, value in {"sweep": sweep_id, **{column: image[column] for column in _NAME if image}}.items():
             con.execute(f"SET VARIABLE {name} = $1", [value])

@@ -22,8 +22,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -106,7 +108,6 @@ class Lake:
                 raise LakeMissing(f"no lake at {location}")
             if mark is None:
                 lake._refuse_foreign()
-                lake._put_mark([])
             if create:
                 lake._prepare()
         return lake
@@ -115,6 +116,11 @@ class Lake:
     def uri(self) -> str:
         """What ``open`` takes to open it again, on another machine too if the place is shared."""
         return self.location
+
+    @property
+    def address(self) -> str:
+        """As any client names it: the folder, or ``s3://bucket/prefix`` without the options that Arrow takes."""
+        return self.root if self.local else f"{self.location.partition('://')[0]}://{self.root}"
 
     @property
     def local(self) -> bool:
@@ -261,7 +267,8 @@ class Lake:
     def widened(self) -> frozenset[str]:
         """The tables some of whose files were written before a column was added."""
         with _reported(self.location):
-            return frozenset(self._mark() or ())
+            mark = self._mark()
+            return frozenset(mark.widened if mark else ())
 
     def files(self, table: str) -> list[str]:
         """The published files of a table, as paths inside ``fs``, without the empty ``~schema.parquet``."""
@@ -307,8 +314,8 @@ class Lake:
             rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), column)
         return rows
 
-    def _mark(self) -> list[str] | None:
-        """The tables with files that lack columns of today; None if there is no lake."""
+    def _mark(self) -> _Mark | None:
+        """What the lake says of itself; None if there is no lake."""
         path = posixpath.join(self.root, MARK)
         if self.fs.get_file_info(path).type != pafs.FileType.File:
             return None
@@ -317,6 +324,7 @@ class Lake:
         try:
             content = json.loads(text)
             version, widened = int(content["schema_version"]), [str(name) for name in content.get("widened", ())]
+            columns = str(content.get("columns", ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LakeInvalid(f"{path} is not what scangrid writes there") from error
         if version > LAKE_SCHEMA_VERSION:
@@ -325,10 +333,10 @@ class Lake:
                 f"{LAKE_SCHEMA_VERSION})",
                 remedy="upgrade scangrid, or name another lake with --lake",
             )
-        return widened
+        return _Mark(widened, columns)
 
     def _put_mark(self, widened: list[str]) -> None:
-        content = {"schema_version": LAKE_SCHEMA_VERSION, "widened": widened}
+        content = {"schema_version": LAKE_SCHEMA_VERSION, "widened": widened, "columns": _columns()}
         self._put(MARK, json.dumps(content).encode() + b"\n")
 
     def _refuse_foreign(self) -> None:
@@ -342,9 +350,11 @@ class Lake:
             )
 
     def _prepare(self) -> None:
+        mark = self._mark()
+        if not self.local and mark is not None and mark.columns == _columns():
+            return  # to ask an object store for each table takes seconds
         self.fs.create_dir(self.root, recursive=True)
-        before = self._mark() or []
-        widened = set(before)
+        widened = set(mark.widened if mark else ())
         for table in LAKE_TABLES:
             folder = posixpath.join(self.root, table.name)
             self.fs.create_dir(folder, recursive=True)
@@ -352,7 +362,7 @@ class Lake:
                 if self.files(table.name):
                     widened.add(table.name)
                 self._publish(table, SCHEMA.removesuffix(".parquet"), table.arrow.empty_table())
-        if widened != set(before):
+        if mark is None or (mark.widened, mark.columns) != (sorted(widened), _columns()):
             self._put_mark(sorted(widened))
         if self.local:
             for folder in (self.root, *(posixpath.join(self.root, t.name) for t in LAKE_TABLES)):
@@ -375,9 +385,9 @@ class Lake:
         """Make a file visible whole or not at all, and on a local disk lasting before this returns."""
         path = posixpath.join(self.root, name)
         if not self.local:  # an object store shows an object once its upload is complete
-            self.fs.create_dir(posixpath.dirname(path), recursive=True)
             with self.fs.open_output_stream(path) as stream:
                 stream.write(content)
+            WRITTEN.files += 1
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -432,6 +442,16 @@ class Lake:
         return pc.unique(joined(rows.filter(newest(rows, *rule)), keys))
 
 
+@dataclass
+class Written:
+    """What this process has written: whoever keeps a list of an object store's files can tell whether it is old."""
+
+    files: int = 0
+
+
+WRITTEN = Written()
+
+
 # --- rows for files ------------------------------------------------------------------------------
 
 
@@ -476,12 +496,29 @@ def _locate(uri: str) -> tuple[str, pafs.FileSystem, str]:
     if "://" not in uri:
         path = str(Path(uri).expanduser().resolve())
         return path, pafs.LocalFileSystem(), path
+    if urlsplit(uri).username is not None:  # it would stand in task arguments, logs and errors
+        raise LakeError("the lake's URI holds credentials", remedy="give them by AWS_ACCESS_KEY_ID or a profile")
     try:
         fs, root = pafs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise LakeError(f"{uri}: {error}", remedy="name a folder or an s3:// URI with --lake") from error
     root = root.rstrip("/")
     return (root if isinstance(fs, pafs.LocalFileSystem) else uri.rstrip("/")), fs, root
+
+
+class _Mark(NamedTuple):
+    """``scangrid.json``."""
+
+    widened: list[str]
+    """The tables with files that lack columns of today."""
+    columns: str
+    """What names the tables and columns that the lake was prepared for."""
+
+
+@cache
+def _columns() -> str:
+    told = repr([(table.name, [(c.name, str(c.type)) for c in table.columns]) for table in LAKE_TABLES])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _table(name: str) -> Table:

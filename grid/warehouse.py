@@ -27,7 +27,7 @@ import graphlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -44,9 +44,6 @@ from grid.errors import LakeInvalid, QueryInvalid
 from grid.match import CHANNEL, REPOSITORIES
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
 from grid.store import SCHEMA, TABLES, VIEWS, VIEWS_MARK, Lake
-
-Settings = dict[str, str | bool | int | float | list[str]]
-"""Of a DuckDB connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +62,34 @@ class View:
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with every view of the lake. Close it; one connection per thread."""
-    file = lake.get(VIEWS) if lake.published_views() == _mark(lake) else _placed(lake)
+    published = lake.local and lake.published_views() == _mark(lake)
+    file = lake.get(VIEWS) if published else _placed(macros(lake))
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:  # a copy, for the lake's file may be replaced
         copy = Path(folder, VIEWS)
         copy.write_bytes(file)
-        return _settled(duckdb.connect(str(copy), read_only=True, config=config(lake)))
+        return _settled(duckdb.connect(str(copy), read_only=True, config=_OFFLINE), lake)
 
 
-def memory(settings: Settings | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection of our own, without any lake. Close it; one connection per thread."""
-    return _settled(duckdb.connect(config=settings or {}))
+def memory(lake: Lake | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection of our own, without any view, that may read the files of ``lake``.
+
+    Close it; one connection per thread.
+    """
+    return _settled(duckdb.connect(config=_OFFLINE), lake)
 
 
-def _settled(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""DuckDB never loads anything from the network."""
+
+
+def _settled(con: duckdb.DuckDBPyConnection, lake: Lake | None) -> duckdb.DuckDBPyConnection:
+    if lake is not None and not lake.local:
+        from grid import remote
+
+        remote.attach(con, lake)
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     con.execute(
         f"SET temp_directory = {_quoted(str(Path(tempfile.gettempdir(), 'scangrid-duckdb')))}"
@@ -92,33 +104,37 @@ def publish(lake: Lake) -> None:
     """
     mark = _mark(lake)
     if lake.published_views() != mark:
-        lake.put(VIEWS, _placed(lake))
+        lake.put(VIEWS, _placed(_macros(lake.address, lake.widened())))
         lake.put(VIEWS_MARK, mark.encode())
 
 
 def _mark(lake: Lake) -> str:
-    return hashlib.sha256(f"{_key()}\n{lake.location}\n{sorted(lake.widened())}".encode()).hexdigest()
+    return hashlib.sha256(f"{_key()}\n{lake.address}\n{sorted(lake.widened())}".encode()).hexdigest()
 
 
-def _placed(lake: Lake) -> bytes:
-    """The views as a DuckDB file, with the lake's place in it."""
+def _placed(told: str) -> bytes:
+    """The views as a DuckDB file, with the macros that say of which lake."""
     with tempfile.TemporaryDirectory(prefix="scangrid-") as folder:
         path = Path(folder, VIEWS)
         path.write_bytes(_template())
         with duckdb.connect(str(path), config={"threads": 1}) as con:
-            con.execute(macros(lake))
+            con.execute(told)
         return path.read_bytes()
 
 
 def macros(lake: Lake) -> str:
-    """The only two things about the views that differ from lake to lake: SQL that makes them."""
-    return _macros(glob.escape(lake.location) if lake.local else lake.location, sorted(lake.widened()))
+    """The only two things about the views that differ from lake to lake: SQL that makes them, for our connections."""
+    if lake.local:
+        return _macros(lake.address, lake.widened())
+    from grid import remote
+
+    return _macros(remote.place(lake), lake.widened())
 
 
-def _macros(place: str, widened: Sequence[str]) -> str:
+def _macros(place: str, widened: Iterable[str]) -> str:
     return f"""
-        CREATE OR REPLACE MACRO raw.lake() AS {_quoted(place)};
-        CREATE OR REPLACE MACRO raw.widened(name) AS name IN ({", ".join(map(_quoted, ("", *widened)))})"""
+        CREATE OR REPLACE MACRO raw.lake() AS {_quoted(glob.escape(place))};
+        CREATE OR REPLACE MACRO raw.widened(name) AS name IN ({", ".join(map(_quoted, ("", *sorted(widened))))})"""
 
 
 @cache
@@ -152,7 +168,7 @@ def _bound() -> bytes:
             (empty / table.name).mkdir(parents=True)
             pq.write_table(table.arrow.empty_table(), empty / table.name / SCHEMA)
         with duckdb.connect(str(path), config={"threads": 1}) as con:
-            con.execute(f"CREATE SCHEMA parts; CREATE SCHEMA raw; {_macros(glob.escape(str(empty)), ())}; BEGIN")
+            con.execute(f"CREATE SCHEMA parts; CREATE SCHEMA raw; {_macros(str(empty), ())}; BEGIN")
             for name, sql in made.items():
                 con.execute(f"CREATE TABLE {name} AS ({sql}) WITH NO DATA")
             for name, sql in reversed(made.items()):
@@ -196,12 +212,6 @@ def translated(error: duckdb.Error) -> QueryInvalid | LakeInvalid:
     if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in text:
         return LakeInvalid(text, remedy="remove the file named: the next sweep scans again what it held")
     return QueryInvalid(re.sub(r"^(\w+ )+Error: ", "", text))
-
-
-def config(lake: Lake) -> Settings:
-    """Local lakes never make DuckDB load anything from the network; object stores need its httpfs."""
-    network = not lake.local
-    return {"autoinstall_known_extensions": network, "autoload_known_extensions": network}
 
 
 @cache

@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detectors",),
     ("layers",),
     ("images", "match", "findings", "support", "suppression"),
-    ("registries", "store", "counting", "warehouse", "snapshot"),
+    ("registries", "store", "counting", "remote", "warehouse", "snapshot"),
     ("plan", "limiter"),
     ("driver", "survey", "judge", "life"),
     ("sweep", "reports", "testing", "demo", "reference"),
@@ -31,7 +31,8 @@ WITHIN = {
     ("patterns", "cache"),
     # one room in two files
     ("store", "counting"), ("warehouse", "store"), ("warehouse", "counting"),
-    ("snapshot", "warehouse"), ("snapshot", "store"), ("demo", "testing"),
+    ("remote", "store"), ("warehouse", "remote"), ("snapshot", "warehouse"), ("snapshot", "store"),
+    ("demo", "testing"),
 }  # fmt: skip
 
 BUDGET = {
@@ -43,12 +44,14 @@ BUDGET = {
         "grid.match",
         "grid.findings",
         "grid.suppression",
+        "grid.remote",
         "grid.warehouse",
         "grid.snapshot",
         "grid.plan",
         "vulndb",
         "bench",
     },
+    "fsspec": {"grid.remote"},
     "isal": {"grid.layers", "bench"},
     "ruamel": {"grid.estate", "grid.detectors", "grid.suppression"},
     "cryptography": {"vulndb.signing"},

@@ -273,7 +273,6 @@ def test_parquet_of_another_kind_is_named(lake: Lake) -> None:
 def test_any_arrow_filesystem_will_do(tmp_path: Path) -> None:
     """The code path of object stores: whole objects, no renames, no os calls."""
     lake = Lake("s3://bucket/lake", pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "lake")
-    lake._put_mark([])
     lake._prepare()
     lake.commit("t", [facts("a", ["bash"]), LayerFailure(layer("b"), TarCorrupt("bad"))], VERSIONS)
     lake.commit("t", [facts("a", ["bash"]), LayerFailure(layer("b"), TarCorrupt("bad"))], VERSIONS)
