@@ -105,6 +105,33 @@ def test_ubuntu_priority_is_a_rating() -> None:
     assert isinstance(found, Advisory) and found.ratings == (Rating("ubuntu", label="negligible"),)
 
 
+def cga(status: object, *events: dict[str, str]) -> Affected:
+    entry = {
+        "package": {"ecosystem": "Wolfi", "name": "haproxy-2.2"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, *events]}],
+        "ecosystem_specific": {"components": [{"latest_event_status": status}]},
+    }
+    found = osv.advisory({"id": "CGA-3333-3333-3333", "upstream": ["CVE-2025-32464"], "affected": [entry]})
+    assert isinstance(found, Advisory)
+    return found.affected[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("detection", "under_investigation"),
+        ("pending_upstream_fix", "fix_deferred"),
+        ("fix_not_planned", "will_not_fix"),
+        ("analysis_not_planned", "will_not_fix"),
+        ("true_positive_determination", ""),
+        ([], ""),
+    ],
+)
+def test_why_chainguard_has_no_fix(status: object, state: str) -> None:
+    assert cga(status).state == state
+    assert cga(status, {"fixed": "2.2.34-r0"}).state == ""
+
+
 def test_bad_members_of_a_zip_cost_only_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(osv, "MAX_RECORD", 100_000)
     path = tmp_path / "all.zip"

@@ -3,6 +3,18 @@
 Format: https://ossf.github.io/osv-schema/. A record that speaks of several ecosystems stands in the zip of
 each, so from one zip only what concerns its own ecosystem is taken. By default the ecosystems that
 ``grid.ecosystems`` can order are fetched; others are taken on request, and stay from then on.
+
+Chainguard's records (``CGA-``, of Wolfi, too), as of version 3 of its feed: one about each component of each build of a
+package, resolved or not. ``ecosystem_specific.components[].latest_event_status`` says how far it has come (seen in
+aquasecurity/vuln-list-update, chainguard/osv/testdata). For which architecture a build is, as its purl says, is not
+taken: one in eleven is listed for one only, though all are built from the same source (aquasecurity/trivy, #11015).
+
+| status                                        | state               |
+| --------------------------------------------- | ------------------- |
+| ``detection``                                 | under_investigation |
+| ``pending_upstream_fix``                      | fix_deferred        |
+| ``fix_not_planned``, ``analysis_not_planned`` | will_not_fix        |
+| others                                        | affected            |
 """
 
 from __future__ import annotations
@@ -36,6 +48,9 @@ MAX_TOTAL = 64 * 1024 * MIB
 """Uncompressed bytes of a whole zip."""
 _ELSEWHERE = frozenset({"Amazon Linux", "Arch Linux", "Fedora", "Oracle Linux", "Red Hat", "SecureOS"})
 """Namespaces of ours that are named in OSV's manner, but that OSV does not have, or (Red Hat) has in other words."""
+_CHAINGUARD = ("Chainguard", "Wolfi")
+_UNRESOLVED = {"detection": "under_investigation", "pending_upstream_fix": "fix_deferred",
+               "fix_not_planned": "will_not_fix", "analysis_not_planned": "will_not_fix"}  # fmt: skip
 _MAX_ID = 200
 _KINDS = ("introduced", "fixed", "last_affected", "limit")
 _RELATED_IS_UPSTREAM = ("ALSA-", "ALBA-", "ALEA-", "RLSA-", "RLBA-", "RLEA-", "RXSA-")
@@ -56,7 +71,7 @@ class OsvFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "osv"
-    version = 7
+    version = 8
     verdicts = False
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -271,7 +286,8 @@ def _affected(entry: Mapping[str, Any], ecosystem: str | None) -> Affected | Non
     if not ranges and not versions:
         return None
     binaries = _binaries(entry, ranges, versions) if namespace.startswith("Ubuntu:") else ()
-    return Affected(namespace, name, ranges, versions, severity=_severity(namespace, entry), binaries=binaries)
+    found = Affected(namespace, name, ranges, versions, severity=_severity(namespace, entry), binaries=binaries)
+    return replace(found, state=_unresolved(entry)) if namespace in _CHAINGUARD and _fix(found) is None else found
 
 
 def _binaries(entry: Mapping[str, Any], ranges: Iterable[Range], versions: Iterable[str]) -> tuple[str, ...]:
@@ -287,6 +303,14 @@ def _binaries(entry: Mapping[str, Any], ranges: Iterable[Range], versions: Itera
         for one in (listed if isinstance(listed, list) else ())
         if isinstance(name := mapping(one).get("binary_name"), str) and mapping(one).get("binary_version") in known
     )
+
+
+def _unresolved(entry: Mapping[str, Any]) -> str:
+    """Why Chainguard has no fix, if it gives one reason for all components; "" is affected."""
+    listed = mapping(entry.get("ecosystem_specific")).get("components")
+    words = [mapping(one).get("latest_event_status") for one in (listed if isinstance(listed, list) else ())]
+    states = {_UNRESOLVED.get(word, "") if isinstance(word, str) else "" for word in words}
+    return states.pop() if len(states) == 1 else ""
 
 
 def _events(listed: object) -> tuple[tuple[str, str], ...]:
