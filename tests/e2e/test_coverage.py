@@ -144,9 +144,9 @@ def test_a_scan_says_so(site: Path, tmp_path: Path, name: str, says: str, covera
 
 
 def test_a_program_that_an_os_package_owns_is_that_package(tmp_path: Path, site: Path) -> None:
-    layer = debian().file("var/lib/dpkg/info/bash.list", "/.\n/bin/busybox\n")
+    layer = wheel(debian()).file("var/lib/dpkg/info/bash.list", "/.\n/bin/busybox\n")
     write_layout(tmp_path / "images", {"owned:1": ImageBuilder(layer.file("bin/busybox", BUSYBOX, mode=0o755))})
     lake = Lake.open(tmp_path / "lake", create=True)
     estate = parse_estate(f"registries:\n  - name: here\n    kind: oci\n    url: {tmp_path / 'images'}\n")
     sweep(estate, lake, LocalExecutor(), database=open_database(site / "whole"))
-    assert ask(lake, "SELECT packages, coverage, notes FROM image_summary") == [(1, 1.0, 0)]
+    assert ask(lake, "SELECT packages, coverage, notes FROM image_summary") == [(2, 1.0, 0)]
