@@ -32,7 +32,7 @@ _ANSWER_BYTES = 1 << 20
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAM = re.compile(rf'\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
-_SCHEME = re.compile(rf"\s*({_WORD})(?=\s|,|$)")
+_SCHEME = re.compile(rf"\s*({_WORD[:-1]}{{1,64}})(?=\s|,|$)")
 _TOKEN68 = re.compile(r"\s+([A-Za-z0-9._~+/-]+=*)\s*(?=,|$)")
 
 

@@ -22,7 +22,7 @@ from grid.errors import ArchiveInvalid, BlobUnknown, ConfigInvalid, ManifestUnkn
 from grid.model import MIB, Image, Layer, Platform, is_digest
 from grid.registries import Access
 from grid.registries.archive import Tar
-from grid.registries.layout import split_name
+from grid.registries.layout import split_name, stated
 from grid.registries.manifests import CONFIG_BYTES, digest_of, parse_config
 
 MANIFEST_BYTES = 16 * MIB
@@ -174,5 +174,6 @@ class DockerArchive:
             body = self._tar.read(config, CONFIG_BYTES) if self._tar.exists(config) else None
             digest = digest_of(body if body is not None else config.encode())
             tags = entry.get("RepoTags")
-            names = [split_name(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+            told = tags if isinstance(tags, list) else []
+            names = [split_name(tag) for tag in told if isinstance(tag, str) and stated(tag)]
             yield _Saved(tuple(names) or (("", digest),), body, digest, tuple(str(layer) for layer in layers))

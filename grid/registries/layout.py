@@ -7,6 +7,7 @@ for a tag.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -46,6 +47,16 @@ CONTAINERD_NAME = "io.containerd.image.name"
 def connect(access: Access) -> Layout:
     """Nothing is read yet."""
     return Layout(access)
+
+
+_LONGEST_NAME = 1024
+"""A repository has at most 255 characters and a tag 128 (distribution-spec), but layouts name images as they please."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def stated(name: str) -> str:
+    """A name that an archive gives; "" if it is none: too long, or with characters that a terminal would obey."""
+    return "" if len(name) > _LONGEST_NAME or _CONTROL.search(name) else name
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -162,7 +173,10 @@ class Layout:
         return [self._named(*name, group) for name, group in groups.items()]
 
     def _named(self, repository: str, tag: str, group: list[tuple[Descriptor, dict[str, Any]]]) -> _Named:
-        names = {value for d, _ in group for key, value in d.annotations if key in (REF_NAME, CONTAINERD_NAME)}
+        names = {
+            value for d, _ in group for key, value in d.annotations
+            if key in (REF_NAME, CONTAINERD_NAME) and stated(value)
+        }  # fmt: skip
         digests = {descriptor.digest for descriptor, _ in group}
         first = group[0][0]
         if len(digests) == 1:
@@ -199,7 +213,7 @@ def blob_path(digest: str) -> str:
 
 def _name(descriptor: Descriptor) -> tuple[str, str]:
     annotations = dict(descriptor.annotations)
-    plain, whole = annotations.get(REF_NAME, ""), annotations.get(CONTAINERD_NAME, "")
+    plain, whole = (stated(annotations.get(key, "")) for key in (REF_NAME, CONTAINERD_NAME))
     repository, tag = split_name(plain)
     if whole and not repository:
         repository, tag = split_name(whole)

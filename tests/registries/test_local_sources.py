@@ -94,6 +94,17 @@ def test_a_nameless_image_has_its_digest_for_a_tag(layout: Callable[[Path], Regi
     assert registry.digest("", "") == registry.digest("", digest) == digest
 
 
+@pytest.mark.parametrize("name", ["app:1\x1b[2J", "a\nb:1", "x" * 2000])
+def test_what_a_terminal_would_obey_or_no_registry_would_take_is_no_name(
+    layout: Callable[[Path], Registry], tmp_path: Path, name: str
+) -> None:
+    write_layout(tmp_path / "l", {name: AMD})
+    assert names(layout(tmp_path / "l")) == [("", AMD.build().digest)]
+    write_docker_archive(tmp_path / "s.tar", {name: AMD})
+    [(repository, tag)] = names(connect(Access("docker-archive", str(tmp_path / "s.tar"))))
+    assert (repository, tag[:7]) == ("", "sha256:")
+
+
 def test_containerd_names_stand_in(layout: Callable[[Path], Registry], tmp_path: Path) -> None:
     write_layout(tmp_path / "l", {"1.0": AMD})
     index = json.loads((tmp_path / "l" / "index.json").read_text())
