@@ -279,6 +279,16 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+_LONGEST_NAME = 1024
+"""A repository has at most 255 characters and a tag 128 (distribution-spec), but archives name images at will."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def is_name(text: str) -> bool:
+    """Whether what an archive or a registry gives can be a name: it is not too long, and no terminal would obey it."""
+    return len(text) <= _LONGEST_NAME and not _CONTROL.search(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A place an image can be read from, in the words of skopeo's transports.

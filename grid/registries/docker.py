@@ -30,7 +30,7 @@ from grid.errors import (
     RepositoryUnknown,
     UserDoesNotHaveAdminRole,
 )
-from grid.model import MIB, Image, Layer, Platform, is_digest
+from grid.model import MIB, Image, Layer, Platform, is_digest, is_name
 from grid.registries import Access
 from grid.registries.auth import Authenticator
 from grid.registries.blobs import BlobReader
@@ -209,7 +209,8 @@ class DockerRegistry:
             raise RegistryVersionError(f"{self._label} did not answer with a {what}") from None
         if not isinstance(names, list | None):
             raise RegistryVersionError(f"{self._label} did not answer with a {what}")
-        return [name for name in names or () if isinstance(name, str)], self._same_place(url, following)
+        named = [name for name in names or () if isinstance(name, str) and is_name(name)]
+        return named, self._same_place(url, following)
 
     def _same_place(self, url: str, link: str | None) -> str | None:
         """The next page, on our own origin: behind a proxy many registries name themselves with another scheme."""

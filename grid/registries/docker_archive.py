@@ -19,10 +19,10 @@ from pathlib import Path
 import orjson
 
 from grid.errors import ArchiveInvalid, BlobUnknown, ConfigInvalid, ManifestUnknown, RepositoryUnknown
-from grid.model import MIB, Image, Layer, Platform, is_digest
+from grid.model import MIB, Image, Layer, Platform, is_digest, is_name
 from grid.registries import Access
 from grid.registries.archive import Tar
-from grid.registries.layout import split_name, stated
+from grid.registries.layout import split_name
 from grid.registries.manifests import CONFIG_BYTES, digest_of, parse_config
 
 MANIFEST_BYTES = 16 * MIB
@@ -175,5 +175,5 @@ class DockerArchive:
             digest = digest_of(body if body is not None else config.encode())
             tags = entry.get("RepoTags")
             told = tags if isinstance(tags, list) else []
-            names = [split_name(tag) for tag in told if isinstance(tag, str) and stated(tag)]
+            names = [split_name(tag) for tag in told if isinstance(tag, str) and is_name(tag)]
             yield _Saved(tuple(names) or (("", digest),), body, digest, tuple(str(layer) for layer in layers))

@@ -7,7 +7,6 @@ for a tag.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +24,7 @@ from grid.errors import (
     ReferenceInvalid,
     RepositoryUnknown,
 )
-from grid.model import Image, Layer, Platform, is_digest
+from grid.model import Image, Layer, Platform, is_digest, is_name
 from grid.registries import Access
 from grid.registries.archive import Files, Folder, Tar
 from grid.registries.manifests import (
@@ -47,16 +46,6 @@ CONTAINERD_NAME = "io.containerd.image.name"
 def connect(access: Access) -> Layout:
     """Nothing is read yet."""
     return Layout(access)
-
-
-_LONGEST_NAME = 1024
-"""A repository has at most 255 characters and a tag 128 (distribution-spec), but layouts name images as they please."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def stated(name: str) -> str:
-    """A name that an archive gives; "" if it is none: too long, or with characters that a terminal would obey."""
-    return "" if len(name) > _LONGEST_NAME or _CONTROL.search(name) else name
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -175,7 +164,7 @@ class Layout:
     def _named(self, repository: str, tag: str, group: list[tuple[Descriptor, dict[str, Any]]]) -> _Named:
         names = {
             value for d, _ in group for key, value in d.annotations
-            if key in (REF_NAME, CONTAINERD_NAME) and stated(value)
+            if key in (REF_NAME, CONTAINERD_NAME) and is_name(value)
         }  # fmt: skip
         digests = {descriptor.digest for descriptor, _ in group}
         first = group[0][0]
@@ -213,7 +202,7 @@ def blob_path(digest: str) -> str:
 
 def _name(descriptor: Descriptor) -> tuple[str, str]:
     annotations = dict(descriptor.annotations)
-    plain, whole = (stated(annotations.get(key, "")) for key in (REF_NAME, CONTAINERD_NAME))
+    plain, whole = (name if is_name(name := annotations.get(key, "")) else "" for key in (REF_NAME, CONTAINERD_NAME))
     repository, tag = split_name(plain)
     if whole and not repository:
         repository, tag = split_name(whole)

@@ -149,6 +149,15 @@ def test_lists_are_read_page_by_page(size: int) -> None:
         assert list(registry.tags("tagged")) == [f"v{n}" for n in range(7)]
 
 
+def test_names_that_a_terminal_would_obey_are_left_out_of_lists(fake: FakeRegistry) -> None:
+    tags = list(fake.repositories["team/app"])
+    fake.repositories["team/app"] |= dict.fromkeys(["2\x1b[2J", "x" * 2000], next(iter(fake.manifests)))
+    fake.repositories["team/\x9bapp"] = {}
+    registry = open_registry(fake)
+    assert list(registry.repositories()) == ["team/app"]
+    assert list(registry.tags("team/app")) == tags
+
+
 @pytest.mark.parametrize("form", ["<http://{}/v2/_catalog?p=2>; rel=next", '</v2/_catalog?p=2>;rel="next"', "<?p=2>"])
 def test_links_of_every_form_are_followed(fake: FakeRegistry, form: str) -> None:
     fake.fault("_catalog.n=", headers={"Link": form.format(fake.address)})
