@@ -146,6 +146,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "julia",
         "opam",
         "conda",
+        "brew",
         "bitnami",
         "luarocks",
         "pear",
