@@ -149,6 +149,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "brew",
         "bitnami",
         "luarocks",
+        "swiplpack",
         "pear",
         "portage",
         "wordpress",
