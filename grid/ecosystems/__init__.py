@@ -150,6 +150,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "bitnami",
         "luarocks",
         "swiplpack",
+        "nim",
         "pear",
         "portage",
         "wordpress",
