@@ -7,7 +7,7 @@ detectors (pkg/detector/ospkg, which mostly say nothing of severities), and of G
 test/integration: match_by_image_test.go, db_mock_test.go), whose problems have an id and nothing else. Of a golden's
 packages the tables have those with findings, and some without.
 
-``ours`` tells what we say instead. ``why``: a row of the table in ``vulndb/README.md`` (SUSE's errata, CocoaPods), or
+``ours`` tells what we say instead. ``why``: a row of the table in ``vulndb/README.md`` (SUSE's errata, CocoaPods …), or
 
 * a field of old trivy-db: the mini database says *postponed* where its reader does not look any more;
 * a bucket without a data source: as nobody publishes it, the publisher's rating is not taken for its own;
@@ -144,6 +144,11 @@ def edge(system: dict[str, bytes], where: str) -> dict[str, bytes]:
     return system | {"etc/apk/repositories": b"https://dl-cdn.alpinelinux.org/alpine/edge/main\n"}
 
 
+def of_310(system: dict[str, bytes], where: str) -> dict[str, bytes]:
+    """An image that would update itself to a newer Alpine."""
+    return system | {"etc/apk/repositories": b"https://dl-cdn.alpinelinux.org/alpine/v3.10/main\n"}
+
+
 def status_d(system: dict[str, bytes], where: str) -> dict[str, bytes]:
     """Distroless: a file of dpkg's a package."""
     stanzas = system.pop("var/lib/dpkg/status").decode().split("\n\n")
@@ -161,7 +166,9 @@ def built(system: dict[str, bytes], where: str) -> dict[str, bytes]:
     }
 
 
-KINDS: dict[str, Callable[[dict[str, bytes], str], dict[str, bytes]]] = {"edge": edge, "status.d": status_d}
+KINDS: dict[str, Callable[[dict[str, bytes], str], dict[str, bytes]]] = {
+    "edge": edge, "of 3.10": of_310, "status.d": status_d,
+}  # fmt: skip
 
 
 # --- the two ways ended --------------------------------------------------------------------------
