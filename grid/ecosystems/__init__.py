@@ -85,7 +85,7 @@ class Ecosystem:
     """``foreign(namespace, origin, version)``: another publisher's package, which the distribution does not judge."""
     borrows: Callable[[str], str | None] = nobody
     """The namespace of the distribution that this one rebuilds and is not ahead of: what is unfixed there, or fixed in
-    a later version, is here."""
+    a later version, is here. Its own: advisories list the source or one of its builds, whichever they are about."""
     applies: Callable[[str, str, frozenset[str], frozenset[str]], bool] = anywhere
     """``applies(cpe, namespace, products, stated)``: an advisory about the product ``cpe`` is about packages of an
     image whose repositories belong to ``products`` (none: not known) and which says of itself that it is ``stated``."""

@@ -88,6 +88,11 @@ def namespace(distro: Distro) -> str | None:
     return {"wolfi": "Wolfi", "chainguard": "Chainguard", "minimos": "MinimOS", "secureos": "SecureOS"}.get(distro.id)
 
 
+def borrows(namespace: str) -> str | None:
+    """Chainguard files what it knows under the package that holds the component: a source or one of its subpackages."""
+    return namespace if namespace in ("Wolfi", "Chainguard") else None
+
+
 ECOSYSTEM = Ecosystem(
     name="apk",
     version=1,
@@ -99,5 +104,6 @@ ECOSYSTEM = Ecosystem(
     system=True,
     owns=Wants(paths=_PATHS),
     owned=owned,
+    borrows=borrows,
     upgrade=(("apk-tools", "apk add --upgrade", "'{name}>={version}'"),),
 )

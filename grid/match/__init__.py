@@ -31,6 +31,7 @@ from is in the packages that run, which are judged themselves.
 A package of another publisher (``Ecosystem.foreign``) is judged by no advisory of the distribution's. A distribution
 that rebuilds another's packages (``Ecosystem.borrows``) is also judged by what the other says is not fixed, or fixed in
 a later version (but for builds of modules), for each package and problem that its own advisories are silent about.
+One whose advisories list sources and single builds (Wolfi) is judged by what they say of either.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ WITH spoken AS (
     FROM stated_packages p SEMI JOIN (
         SELECT namespace, name, bool_or(fixed IS NULL) AS unfixed FROM read_parquet($ranges)
         WHERE fixed IS NULL OR NOT contains(fixed, '.module') GROUP BY ALL
-    ) s ON s.namespace = p.lender AND s.name = p.binary_name AND (s.unfixed OR p.stated = p.binary_name)
+    ) s ON s.namespace = p.lender AND s.name = p.binary_name
+        AND (s.unfixed OR p.stated = p.binary_name OR p.lender = p.namespace)
 )
 SELECT row_number() OVER () AS listed_id, namespace, name, bool_or(arched) AS arched,
     bool_or(bool_or(modular)) OVER of_namespace AS modular, bool_or(bool_or(flavoured)) OVER of_namespace AS flavoured
@@ -153,7 +154,8 @@ KEYED = "CREATE TEMP TABLE targets AS SELECT * FROM bare_targets JOIN versions U
 # does not know is its own problem: rather an unmerged finding than none. What is borrowed counts where the
 # distribution itself says nothing: many errata of AlmaLinux's, as OSV has them, leave out the package that they are
 # about. A borrowed fix is a version of the binary package, so a package that is matched as its source has none; and
-# builds of modules are numbered by each build system for itself.
+# builds of modules are numbered by each build system for itself. Who borrows of itself has two names for a package,
+# and what is said of either counts.
 ROW = """
 CREATE TEMP TABLE bare_rows AS
 WITH names AS (
@@ -174,12 +176,13 @@ fitting AS (
     FROM spoken s JOIN names n USING (namespace, name)
     LEFT JOIN gates g ON g.namespace = n.namespace AND g.channel IS NOT DISTINCT FROM n.channel
     UNION ALL
-    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, true, false, g.allowed,
+    SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, n.lender <> n.namespace, false, g.allowed,
         n.arch, n.module, n.modular, n.flavour, s.*
     FROM spoken s JOIN names n ON s.namespace = n.lender AND s.name = n.binary_name
     LEFT JOIN gates g ON g.namespace = n.lender AND g.channel IS NULL
     WHERE s.state <> 'not_affected'
-        AND CASE WHEN s.fixed IS NULL THEN s.state <> 'fixed'
+        AND CASE WHEN n.lender = n.namespace THEN n.name <> n.binary_name
+                 WHEN s.fixed IS NULL THEN s.state <> 'fixed'
                  ELSE n.name = n.binary_name AND NOT contains(s.fixed, '.module') END
     UNION ALL
     SELECT n.name_id, n.ecosystem, n.system, n.namespace, n.name, false, true, NULL,

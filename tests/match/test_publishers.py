@@ -209,6 +209,32 @@ def test_a_package_that_only_red_hat_speaks_of_is_found_in_a_rebuild(world) -> N
     assert world.found() == {(package, "CVE-1")}
 
 
+@pytest.mark.parametrize("namespace", ["Wolfi", "Chainguard"])
+def test_what_is_said_of_a_package_or_of_its_source_counts(world, namespace: str) -> None:
+    for n, (name, fixed) in enumerate(
+        [("openssl", "3.3.3-r0"), ("libcrypto3", "3.6.0-r0"), ("openssl", "3.3.2-r0"), ("libcrypto3", "3.3.4-r0"),
+         ("libssl3", "3.6.0-r0")]
+    ):  # fmt: skip
+        cve = f"CVE-{2 if n == 3 else n}"  # two records of one problem: it is fixed by the last
+        world.advisory(f"CGA-{n}", cve)
+        world.range(namespace, name, f"CGA-{n}", fixed=fixed)
+    part = world.package(namespace, "libcrypto3", "3.3.2-r0", source="openssl")
+    whole = world.package(namespace, "openssl", "3.3.2-r0", source="openssl")
+    found = {(row["package_id"], row["vuln_id"]): row["fixed_version"] for row in world.findings()}
+    assert found == {
+        (part, "CVE-0"): "3.3.3-r0", (part, "CVE-1"): "3.6.0-r0", (part, "CVE-2"): "3.3.4-r0",
+        (whole, "CVE-0"): "3.3.3-r0",
+    }  # fmt: skip
+    assert len(world.findings()) == len(found)
+
+
+def test_a_package_of_alpine_is_judged_by_its_source_alone(world) -> None:
+    world.advisory("CVE-1", "CVE-1", source="alpine")
+    world.range("Alpine:v3.20", "libcrypto3", "CVE-1", fixed="3.6.0-r0", source="alpine")
+    world.package("Alpine:v3.20", "libcrypto3", "3.3.2-r0", source="openssl")
+    assert world.found() == set()
+
+
 @pytest.mark.parametrize(
     ("wide", "narrow", "expected"),
     [
