@@ -101,7 +101,7 @@ def _go_mod(packages: _Packages) -> str:
                 continue
             marked = ""
         else:
-            marked = "" if major in ("0", "1") else "+incompatible"
+            marked = "" if major in ("0", "1") or package.version.endswith("+incompatible") else "+incompatible"
         lines.append(f"\t{package.name} v{package.version}{marked}\n")
     return f"module example.com/app\n\ngo 1.22\n\nrequire (\n{''.join(lines)})\n"
 

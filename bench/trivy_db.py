@@ -52,6 +52,7 @@ _PRECEDENCE = (
     "arch linux", "almalinux", "rocky linux", "azure linux", "ghsa",
 )  # fmt: skip
 """Where neither the publisher nor the NVD rated, Trivy's database has chosen beforehand, in this order, then any."""
+PLAIN_NUMBERS = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}")
 _ARCHES = ("x86_64", "noarch")
 """What trivy-db keeps of errata that are told by architecture, but for Oracle's and Rocky's."""
 
@@ -93,6 +94,12 @@ class Written:
     """(namespace, vuln_id) that Red Hat has not fixed in one of its products."""
     fixed_at_red_hat: set[tuple[str, str, str]] = field(default_factory=set)
     """(namespace, vuln_id, version) of Red Hat's fixes: a rebuild whose errata are silent about one has it, too."""
+    odd_ends: set[tuple[str, str]] = field(default_factory=set)
+    """(name, vuln_id) of Bitnami's whose ranges end at versions that are not three plain numbers."""
+    malicious: set[str] = field(default_factory=set)
+    """Problems that are packages made to attack (``MAL-``)."""
+    ranked: dict[str, set[str]] = field(default_factory=dict)
+    """Who has rated a problem, of those whom Trivy ranks."""
     folded: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, name) of packages that Trivy takes for one because their names differ in case only."""
 
@@ -100,6 +107,8 @@ class Written:
 def bucket(namespace: str) -> Bucket | None:
     """Where Trivy keeps this namespace; None if it does not know it."""
     base, _, release = namespace.partition(":")
+    if base == "Bitnami":
+        return Bucket("bitnami::Bitnami Vulnerability Database", "bitnami", language=True)
     if base in LANGUAGES:
         return Bucket(f"{LANGUAGES[base]}::GitHub Security Advisory", "ghsa", language=True)
     if base == "Alpine":
@@ -165,6 +174,9 @@ def write(
                 listed = name.lower() if place.language and namespace != "Go" else name  # as trivy-db does
                 if lowered.setdefault(listed, name) != name:
                     written.folded |= {(namespace, name), (namespace, lowered[listed])}
+                ends = {row[one] or "0.0.0" for row in spoken for one in ("introduced", "fixed", "last_affected")}
+                if namespace == "Bitnami" and not all(map(PLAIN_NUMBERS.fullmatch, ends - {"0"})):
+                    written.odd_ends.add((name, problem))
                 if place.language and not told[""]["PatchedVersions"]:
                     written.no_clear_fix.add((namespace, name, problem))
                 for module, advisory in told.items():
@@ -200,6 +212,9 @@ def write(
                         written.several_states.add((namespace, problem))
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
             rated[problem].setdefault(source, _LABELS.get(word, 0))
+            if source in _PRECEDENCE:
+                written.ranked.setdefault(problem, set()).add(source)
+        written.malicious = {row[0] for row in con.execute(_MALICIOUS, {"advisories": files["advisories"]}).fetchall()}
     tree["data-source"] = sources
     tree["vulnerability"] = {problem: _json(_detail(told)) for problem, told in rated.items()} | {
         problem: _json({"Title": problem})
@@ -357,6 +372,8 @@ ORDER BY name, 12, lo, hi, version, advisory_id
 
 _REPOSITORIES = "SELECT repository, cpe FROM read_parquet($known)"
 _CPES = "SELECT DISTINCT unnest(cpes) FROM read_parquet($ranges) WHERE cpes IS NOT NULL ORDER BY 1"
+
+_MALICIOUS = "SELECT DISTINCT vuln_id FROM read_parquet($advisories) WHERE advisory_id LIKE 'MAL-%'"
 
 # Of one source: the label that it states, else that of the newest CVSS with the highest score.
 _RATINGS = """

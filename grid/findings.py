@@ -12,11 +12,12 @@ language's own database such as PYSEC 2, a bare CVE 3):
   be ordered the highest of them. ``upgrade_clears`` says whether it clears this problem.
 * **state**: ``fixed`` if there is a fixed_version; else what the best-ranked matching record says, the more
   specific word winning a tie, and a bare ``fixed`` without a usable version counting as ``affected``.
-* **severity**: for OS packages the distribution's rating of this very package, then its rating of the problem,
-  NVD, other distributions (``_RATERS``), GHSA, anyone; for languages GHSA, NVD, distributions, anyone, the record's
-  own. Of several ratings of one source the label that it states goes before one worked out from a vector, then
-  CVSS v4 before v3.1, v3.0 and v2, then the higher score. A rating without a label gets one by its score.
-  A package that is itself the attack (``MAL-``) is critical whatever else is said.
+* **severity**: for OS packages the distribution's rating of this very package, then its rating of the problem, NVD,
+  other distributions (``_RATERS``), GHSA, anyone; for languages GHSA, NVD, who wrote the matching advisories,
+  distributions, anyone, the record's own; Bitnami's own first. Of several ratings of one source the label that it
+  states goes before one worked out from a vector, then CVSS v4 before v3.1, v3.0 and v2, then the higher score. A
+  rating without a label gets one by its score. A package that is itself the attack (``MAL-``) is critical whatever
+  else is said.
 * **score, vector**: from the rating that gave the severity if it has a score, else from the next that has.
 * **epss, epss_date**: the highest score of any id of the problem and its day; null where there is none.
 * **ratings**: all of them, in the order of that choice, the distribution's of this very package first.
@@ -176,6 +177,10 @@ CREATE TEMP TABLE ratings AS
 WITH wanted AS (
     SELECT DISTINCT vuln_id, system, lower(split_part(namespace, ':', 1)) AS family FROM problems_in
 ),
+spoken AS (
+    SELECT DISTINCT p.vuln_id, p.system, lower(split_part(p.namespace, ':', 1)) AS family, r.advisory_id
+    FROM records r JOIN problems_in p USING (problem_id)
+),
 rated AS (
     SELECT w.vuln_id, w.system, w.family, s.source, s.score, s.vector, s.advisory_id,
         CASE
@@ -188,10 +193,11 @@ rated AS (
             ELSE 'negligible'
         END AS label,
         CASE
-            WHEN w.system AND s.source = w.family THEN 0
+            WHEN s.source = w.family THEN 0
             WHEN s.source = 'nvd' THEN CASE WHEN w.system THEN 1 ELSE 2 END
             WHEN s.source = 'ghsa' THEN CASE WHEN w.system THEN 50 ELSE 1 END
-            ELSE 3 + coalesce(list_position($raters, s.source) - 1, 90)
+            WHEN NOT w.system AND k.advisory_id IS NOT NULL THEN 3
+            ELSE 4 + coalesce(list_position($raters, s.source) - 1, 90)
         END AS precedence,
         CASE
             WHEN s.vector IS NULL AND s.label IS NOT NULL THEN -1
@@ -201,6 +207,8 @@ rated AS (
             ELSE 3
         END AS scheme
     FROM wanted w JOIN read_parquet($severities) s USING (vuln_id)
+    LEFT JOIN spoken k ON k.vuln_id = w.vuln_id AND k.system = w.system AND k.family = w.family
+        AND k.advisory_id = s.advisory_id
 ),
 ordered AS (
     SELECT *, (precedence, scheme, coalesce(-score, 1),

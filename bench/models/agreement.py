@@ -157,6 +157,12 @@ def reason(
             return "rebuilds of Bitnami's"
         if base == "Packagist" and "-p" in version + ours:
             return "Composer's patch releases"
+    if (
+        base == "Bitnami"
+        and kind in ("ours only", "theirs only")
+        and ((package, problem) in written.odd_ends or not trivy_db.PLAIN_NUMBERS.fullmatch(version))
+    ):
+        return "Bitnami's versions that are not three plain numbers"
     if kind == "theirs only" and (namespace, package) in written.folded:
         return "names of npm packages that differ in case"
     if base in inventory.VENDORS and kind in ("ours only", "theirs only", "fix") and "^" in version + ours + theirs:
@@ -171,6 +177,11 @@ def reason(
         return "headers of the kernel"
     if kind == "theirs only" and (namespace, problem) in written.unshipped:
         return "a fix that the release does not ship"
+    if kind == "severity" and problem in written.malicious and ours == "critical":
+        return "malicious packages"
+    believed = {"ghsa", "nvd"} if base in trivy_db.LANGUAGES else written.ranked.get(problem, set())
+    if kind == "severity" and not believed & written.ranked.get(problem, set()):
+        return "ratings of neither the publisher, GHSA nor the NVD"
     if kind == "severity" and (namespace, problem) in written.rated_apart:
         return "packages that a distribution rates apart"
     if kind == "fix" and ours == "" and base in trivy_db.LANGUAGES:

@@ -212,6 +212,27 @@ def test_answers_are_compared_set_by_set_and_then_by_what_they_say() -> None:
     ]  # fmt: skip
 
 
+def test_severities_differ_only_where_nobody_has_rated_whom_both_believe() -> None:
+    written = trivy_db.Written(ranked={"CVE-1": {"ghsa"}, "CVE-2": {"debian"}}, malicious={"CVE-3"})
+
+    def why(problem: str, namespace: str = "RubyGems") -> str | None:
+        return reason(written, namespace, "severity", ("p", "1.0", problem), "critical", "high")
+
+    unbelieved = "ratings of neither the publisher, GHSA nor the NVD"
+    assert [why("CVE-1"), why("CVE-2"), why("CVE-3")] == [None, unbelieved, "malicious packages"]
+    assert [why("CVE-2", "Debian:12"), why("CVE-4", "Debian:12")] == [None, unbelieved]
+
+
+def test_bitnamis_versions_differ_only_where_one_is_not_three_plain_numbers() -> None:
+    written = trivy_db.Written(odd_ends={("golang", "CVE-1")})
+
+    def why(package: str, version: str) -> str | None:
+        return reason(written, "Bitnami", "ours only", (package, version, "CVE-1"), "1.21.5", "")
+
+    odd = "Bitnami's versions that are not three plain numbers"
+    assert [why("golang", "1.21.0"), why("minio", "2018.08.18"), why("redis", "1.21.0")] == [odd, odd, None]
+
+
 @pytest.mark.parametrize(
     ("kind", "version", "fixed", "explained"),
     [

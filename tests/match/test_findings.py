@@ -330,6 +330,25 @@ def test_for_languages_ghsa_goes_before_nvd(flask):
         flask.tables["severities"].pop(0)
 
 
+def test_for_languages_who_wrote_the_advisory_goes_before_distributions(flask):
+    flask.rating("CVE-1", "debian", "high")
+    flask.rating("CVE-1", "aaa", "critical")
+    assert flask.finding()["severity_source"] == "debian"
+    flask.rating("CVE-1", "pysec", "low", advisory_id="PYSEC-1")
+    assert (flask.finding()["severity_source"], flask.finding()["severity"]) == ("pysec", "low")
+    flask.rating("CVE-1", "nvd", "medium")
+    assert flask.finding()["severity_source"] == "nvd"
+
+
+def test_bitnamis_rating_goes_first_for_its_packages(world):
+    world.advisory("BIT-redis-1", "CVE-1", "BIT-redis-1")
+    world.range("Bitnami", "redis", "BIT-redis-1", "0", fixed="2.0.0")
+    world.package("Bitnami", "redis", "1.0.0")
+    for source, label in (("ghsa", "low"), ("nvd", "medium"), ("bitnami", "critical")):
+        world.rating("CVE-1", source, label)
+    assert (world.finding()["severity_source"], world.finding()["severity"]) == ("bitnami", "critical")
+
+
 def test_a_language_records_own_rating_is_the_last_resort(flask):
     flask.tables["ranges"][0]["severity"] = "high"
     assert (flask.finding()["severity"], flask.finding()["severity_source"]) == ("high", "osv")
