@@ -265,7 +265,9 @@ def _trivys(trivy: Path, layout: Path, scratch: Path) -> dict[Place, Said]:
     command = [str(trivy), *what, "--cache-dir", str(scratch / "trivy"), "--skip-db-update",
                "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
                "--output", str(report)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env={**environment(), **OFFLINE}, timeout=900)
+    # HOME: it would look into ~/.m2 for what a pom.xml needs further
+    env = {**environment(), **OFFLINE, "HOME": str(scratch)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=900)
     if "unable to find CPE indices" in done.stderr:
         return {}  # it knows no repository of the image, and gives up
     if done.returncode:
