@@ -212,7 +212,7 @@ def write(
                         written.several_states.add((namespace, problem))
         for problem, source, word in con.execute(_RATINGS, {"severities": files["severities"]}).fetchall():
             rated[problem].setdefault(source, _LABELS.get(word, 0))
-            if source in _PRECEDENCE:
+            if source in (*_PRECEDENCE, "bitnami"):
                 written.ranked.setdefault(problem, set()).add(source)
         written.malicious = {row[0] for row in con.execute(_MALICIOUS, {"advisories": files["advisories"]}).fetchall()}
     tree["data-source"] = sources

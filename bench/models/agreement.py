@@ -179,8 +179,9 @@ def reason(
         return "a fix that the release does not ship"
     if kind == "severity" and problem in written.malicious and ours == "critical":
         return "malicious packages"
-    believed = {"ghsa", "nvd"} if base in trivy_db.LANGUAGES else written.ranked.get(problem, set())
-    if kind == "severity" and not believed & written.ranked.get(problem, set()):
+    ranked = written.ranked.get(problem, set())
+    believed = {"bitnami"} if base == "Bitnami" else {"ghsa", "nvd"} if base in trivy_db.LANGUAGES else ranked
+    if kind == "severity" and not believed & ranked:
         return "ratings of neither the publisher, GHSA nor the NVD"
     if kind == "severity" and (namespace, problem) in written.rated_apart:
         return "packages that a distribution rates apart"
@@ -344,6 +345,8 @@ def made(count: int) -> Iterator[Record]:
                 if base == "Red Hat":
                     listed = tuple(_products(dice, about, drawn))
                 ratings = tuple(_rating(dice, rater) for rater in raters if dice.random() < 0.5)
+                if namespace == "Bitnami":  # all of Bitnami's are rated
+                    ratings += (_rating(dice, "bitnami"),)
                 yield Advisory(f"CVE-2031-{10_000 + number}", listed, title="made", ratings=ratings)
 
 
