@@ -129,6 +129,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "apk",
         "pypi",
         "npm",
+        "vscode",
         "rpm",
         "alpm",
         "opkg",

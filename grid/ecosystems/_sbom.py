@@ -28,7 +28,10 @@ _MAX_DEPTH = 30
 _MAX_PACKAGES = 50_000
 _NOT_PACKAGES = frozenset({"oci", "docker", "githubactions", "swid", "huggingface", "mlflow", "qpkg"})
 _SYSTEM = frozenset({"deb", "apk", "rpm", "alpm", "opkg"})
-_GROUPED = {"npm": "/", "golang": "/", "composer": "/", "swift": "/", "maven": ":", "github": "/", "bitbucket": "/"}
+_GROUPED = {
+    "npm": "/", "golang": "/", "composer": "/", "swift": "/", "maven": ":", "github": "/", "bitbucket": "/",
+    "vscode-extension": ".",
+}  # fmt: skip
 _TAG_VALUE = re.compile(r"^SPDXVersion:[ \t]*SPDX-", re.MULTILINE)
 _PURL_LINE = re.compile(r"^ExternalRef:[ \t]*PACKAGE[-_]MANAGER[ \t]+purl[ \t]+(\S+)", re.MULTILINE)
 _LICENSE = re.compile(r"[A-Za-z0-9.+() -]{1,200}")

@@ -14,6 +14,7 @@ from packageurl import PackageURL
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._locks import node
+from grid.ecosystems.vscode import extension, is_extension
 from grid.keys.semver import key
 from grid.model import Limits, Note, Package, Wants
 
@@ -24,6 +25,8 @@ MAX_BYTES = 4 << 20
 _PLACE = re.compile(
     r"(?:.*/)?(?:node_modules/|node/corepack/)|usr/(?:share|lib)/nodejs/|opt/yarn-v[^/]+/package\.json$"
 )
+_OWN = re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/]+/package\.json")
+"""Where npm itself puts a package, and not what lies inside of one."""
 _NAME = re.compile(r"(?:@[^/@\s]+/)?[^/@\s]+")
 _BAD_VERSION = re.compile(r"[\s\x00-\x1f]")
 
@@ -33,7 +36,8 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
 
     Any package.json below ``node_modules`` counts: bundlers vendor real packages deep inside others, and a
     package.json that only marks a module type has no version. Elsewhere it counts if it is not private and names what
-    published packages name: an application's own name must not meet the advisories of a namesake.
+    published packages name: an application's own name must not meet the advisories of a namesake. Nor must that of an
+    editor's extension, which is one of ``vscode.py``.
     """
     if path.rpartition("/")[2] != "package.json":
         return
@@ -47,7 +51,14 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         if installed:
             yield Note("Unparsable", "package.json is not JSON", path)
         return
-    if not isinstance(record, dict) or not (installed or _published(record)):
+    if not isinstance(record, dict):
+        return
+    if is_extension(record) and not _OWN.fullmatch(path):
+        found = extension(record)
+        if found is not None:
+            yield found
+        return
+    if not (installed or _published(record)):
         return
     name, version = record.get("name"), record.get("version")
     if not isinstance(name, str) or not isinstance(version, str) or not name or not version.strip():
@@ -92,7 +103,7 @@ def _licenses(record: dict[str, object]) -> tuple[str, ...]:
 
 ECOSYSTEM = Ecosystem(
     name="npm",
-    version=2,
+    version=3,
     key=key,
     namespace=language("npm"),
     osv=("npm",),

@@ -18,7 +18,7 @@ def key(version: str) -> bytes:
 
 ECOSYSTEM = Ecosystem(
     name="sbom",
-    version=1,
+    version=2,
     key=key,
     namespace=language(None),
     osv=(),
