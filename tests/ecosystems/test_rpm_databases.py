@@ -267,7 +267,7 @@ def test_records_that_share_their_bytes_are_read_once() -> None:
     for number in range(200):
         content[64 + 16 * number : 80 + 16 * number] = slot
     (note,) = notes(read(NDB, bytes(content)))
-    assert "headers overlap" in note
+    assert "records overlap" in note
 
 
 def test_a_tree_that_leads_to_itself_ends() -> None:

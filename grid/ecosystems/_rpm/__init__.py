@@ -1,14 +1,15 @@
 """The databases of rpm: headers from whichever backend wrote them, and packages and files from headers.
 
-Private to ``grid/ecosystems/rpm.py``. ``blobs.py`` says what a backend is.
+Private to ``grid/ecosystems/rpm.py``. ``grid/ecosystems/_blobs.py`` says what a backend is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from grid.ecosystems._blobs import Content, Damaged
 from grid.ecosystems._rpm import bdb, header, ndb, sqlite
-from grid.ecosystems._rpm.blobs import Content, Damaged
+from grid.ecosystems._sqlite import JOURNAL_HEADER
 from grid.model import MIB, Limits, Note, OwnedFile, Package, Wants
 
 FOLDERS = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
@@ -28,7 +29,6 @@ have 30 to 130 KB a package, so 1,300 packages fit at least; those of whole work
 WANTS = Wants(paths=DATABASES | JOURNALS | {MANIFEST}, max_bytes=MAX_BYTES)
 OWNS = Wants(paths=DATABASES, max_bytes=MAX_BYTES)
 
-_WAL_HEADER = 32
 _MAX_HEADERS = 100_000
 _MAX_BAD = 1000  # by then the rest is no better, or meant to keep us busy
 
@@ -39,7 +39,7 @@ def read(path: str, content: Content, limits: Limits) -> Iterator[Package | Note
     What cannot be read is one note in the end, that says how much of it there is.
     """
     if path in JOURNALS:
-        if len(content) > _WAL_HEADER:
+        if len(content) > JOURNAL_HEADER:
             yield Note("JournalNotRead", "changes that lie in the journal only are not seen", path)
         return
     bad = _Bad(path)

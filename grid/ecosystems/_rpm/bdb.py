@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct, error, unpack_from
 
-from grid.ecosystems._rpm.blobs import Allowance, Content, Damaged
+from grid.ecosystems._blobs import Allowance, Content, Damaged
 
 MAGIC = 0x00061561
 _MAGIC_AT = 12
@@ -32,7 +32,7 @@ def _order(content: Content) -> str | None:
 
 
 def blobs(content: Content) -> Iterator[bytes | Damaged]:
-    """Every header, see ``grid.ecosystems._rpm.blobs``."""
+    """Every header, see ``grid.ecosystems._blobs``."""
     view, order = memoryview(content), _order(content)
     if order is None:
         raise Damaged("no BerkeleyDB hash")

@@ -14,7 +14,7 @@ from struct import Struct, unpack_from
 
 from packageurl import PackageURL
 
-from grid.ecosystems._rpm.blobs import Damaged
+from grid.ecosystems._blobs import Damaged
 from grid.ecosystems.apk import licenses
 from grid.model import OwnedFile, Package
 

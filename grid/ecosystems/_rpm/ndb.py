@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct, unpack_from
 
-from grid.ecosystems._rpm.blobs import Allowance, Content, Damaged
+from grid.ecosystems._blobs import Allowance, Content, Damaged
 
 MAGIC = b"RpmP"
 _PAGE, _BLOCK = 4096, 16
@@ -19,7 +19,7 @@ _TAIL = 12
 
 
 def blobs(content: Content) -> Iterator[bytes | Damaged]:
-    """Every header, see ``grid.ecosystems._rpm.blobs``."""
+    """Every header, see ``grid.ecosystems._blobs``."""
     view = memoryview(content)
     if len(view) < _HEADER or bytes(view[:4]) != MAGIC:
         raise Damaged("no NDB")

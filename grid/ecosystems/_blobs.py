@@ -1,7 +1,8 @@
-"""What the three backends share: how they say that something is damaged, and how much they may read.
+"""What readers of databases share: how they say that something is damaged, and how much they may read.
 
-A backend is one function, ``blobs(content) -> Iterator[bytes | Damaged]``: every header that the database holds, or
-``Damaged`` where one should be and cannot be read. It raises ``Damaged`` only if nothing at all can be told.
+Of rpm's three backends each is one function, ``blobs(content) -> Iterator[bytes | Damaged]``: every header that the
+database holds, or ``Damaged`` where one should be and cannot be read; ``_sqlite.rows`` is like them. They raise
+``Damaged`` only if nothing at all can be told.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Allowance:
     def take(self, size: int) -> None:
         """Ask for the bytes of a record; raises Damaged if all of them would be more than the file."""
         if size > MAX_HEADER:
-            raise Damaged(f"a header of {size} bytes")
+            raise Damaged(f"a record of {size} bytes")
         if size > self._left:
-            raise Damaged("headers overlap")
+            raise Damaged("records overlap")
         self._left -= size
