@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import tempfile
 import tomllib
 import zipfile
@@ -169,6 +170,7 @@ _FORMATS = {
     "nuget": ((".dll", " (assemblies)"),),
     "pypi": ((".whl", " (wheels)"), (".egg", " (wheels)")),
     "sbom": (("json", " (json)"), ("xml", " (xml)")),
+    "conan": ((".sqlite3", " (sqlite)"),),
 }
 
 
@@ -251,6 +253,23 @@ def _sqlite(header: bytes) -> bytes:
     return rpm.sqlite([header], 512)
 
 
+def _database(created: str, filled: str, content: bytes) -> bytes:
+    """A file of SQLite with one table, in which each line of the content is a row."""
+    con = sqlite3.connect(":memory:")
+    con.execute("PRAGMA page_size = 512")
+    con.execute(created)
+    con.executemany(filled, [(line.decode("latin-1"),) for line in content.splitlines()])
+    con.commit()
+    whole = con.serialize()
+    con.close()
+    return whole
+
+
+_CONAN = partial(
+    _database, "CREATE TABLE packages (reference text NOT NULL, path text)", "INSERT INTO packages VALUES (?, 'p')"
+)
+
+
 def _zstd(content: bytes) -> bytes:
     return zstandard.ZstdCompressor(1).compress(content)
 
@@ -327,7 +346,9 @@ def _made() -> dict[str, list[Seed]]:
         for name in sorted(program.names)[:1]
         for content, _ in program.samples()[:1]
     ]
+    cached, cache = b"zlib/1.3.1\nmine/0.1@me/testing\n", "root/.conan2/p/cache.sqlite3"
     return {
+        "conan": [Seed(cache, cached, _CONAN), Seed(cache, _CONAN(cached))],
         "rpm": databases, "rpm files": databases, "deb": chisel, "deb files": chisel, "maven": jars, "pypi": wheels,
         "golang": go, "cargo": rust, "nuget": dlls, "generic": known,
     }  # fmt: skip
