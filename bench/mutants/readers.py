@@ -268,6 +268,9 @@ def _database(created: str, filled: str, content: bytes) -> bytes:
 _CONAN = partial(
     _database, "CREATE TABLE packages (reference text NOT NULL, path text)", "INSERT INTO packages VALUES (?, 'p')"
 )
+_NIX = partial(
+    _database, "CREATE TABLE ValidPaths (id integer primary key, path text)", "INSERT INTO ValidPaths (path) VALUES (?)"
+)
 
 
 def _zstd(content: bytes) -> bytes:
@@ -346,9 +349,17 @@ def _made() -> dict[str, list[Seed]]:
         for name in sorted(program.names)[:1]
         for content, _ in program.samples()[:1]
     ]
-    cached, cache = b"zlib/1.3.1\nmine/0.1@me/testing\n", "root/.conan2/p/cache.sqlite3"
+    cached, stored = (
+        b"zlib/1.3.1\nmine/0.1@me/testing\n",
+        b"".join(
+            b"/nix/store/1ddf3x30m0z6kknmrmapsc7liz8npi1w-%s\n" % name
+            for name in (b"openssl-3.0.13-dev", b"source", b"a-1")
+        ),
+    )
+    cache, store = "root/.conan2/p/cache.sqlite3", "nix/var/nix/db/db.sqlite"
     return {
         "conan": [Seed(cache, cached, _CONAN), Seed(cache, _CONAN(cached))],
+        "nix": [Seed(store, stored, _NIX), Seed(store, _NIX(stored))],
         "rpm": databases, "rpm files": databases, "deb": chisel, "deb files": chisel, "maven": jars, "pypi": wheels,
         "golang": go, "cargo": rust, "nuget": dlls, "generic": known,
     }  # fmt: skip

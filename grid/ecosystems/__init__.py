@@ -133,6 +133,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "rpm",
         "alpm",
         "opkg",
+        "nix",
         "maven",
         "gem",
         "golang",
