@@ -521,6 +521,7 @@ def _match(
         "unlisted": unlisted,
         "unordered": unordered,
         "foreign": hits.foreign.num_rows,
+        "foreign_packages": pc.unique(hits.foreign["package_id"]).to_pylist(),
         "matched_at": datetime.now(UTC),
         "current": True if current else None,
     }

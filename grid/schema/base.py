@@ -15,6 +15,7 @@ FLAG = pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
 BYTES = pa.binary()
 TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+IDS = pa.list_(pa.field("element", pa.int64(), nullable=False))
 NUMBERS = pa.list_(pa.field("element", pa.int32(), nullable=False))
 RATINGS = pa.list_(pa.field("element", pa.struct({"source": TEXT, "severity": TEXT, "score": FLOAT, "vector": TEXT})))
 

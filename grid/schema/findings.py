@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grid.schema.base import FLAG, FLOAT, INT, LABEL, NUMBERS, RATINGS, SMALL, TEXT, TEXTS, TIME, Column, Table
+from grid.schema.base import FLAG, FLOAT, IDS, INT, LABEL, NUMBERS, RATINGS, SMALL, TEXT, TEXTS, TIME, Column, Table
 
 MATCHES = Table(
     "matches",
@@ -28,6 +28,7 @@ MATCHES = Table(
             "OS packages that another publisher built: no advisory of the distribution's is about them",
             True,
         ),
+        Column("foreign_packages", IDS, "their `package_id`s; null in older rows", True),
         Column("matched_at", TIME, "when"),
         Column(
             "current",

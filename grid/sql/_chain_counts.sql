@@ -1,6 +1,7 @@
 -- Packages (those of the distribution as `system` too), secrets, malware and notes of each chain: counted per layer, then
 -- what is hidden is taken off, and of unmanaged programs what an OS package owns. `blind`: of the packages those of kinds that
--- some match had no advisories for, by kind (`matches.unlisted`); few, and which count is for who knows the match.
+-- some match had no advisories for, by kind (`matches.unlisted`); few, and which count is for who knows the match. `strange`: of
+-- the distribution's those of other publishers, by name.
 WITH {shared:_chain_visible}
 facts AS (
   SELECT {key:layer_digest} AS lk, source_path AS path,
@@ -12,6 +13,9 @@ facts AS (
   FROM (SELECT *, CASE WHEN ecosystem IN {unmanaged} THEN ecosystem || ':' || name ELSE ecosystem END AS label
         FROM packages WHERE ecosystem NOT IN {system} AND found_as IS DISTINCT FROM 'declared')
   SEMI JOIN (SELECT DISTINCT unnest(unlisted) AS label FROM matches) USING (label) GROUP BY ALL
+  UNION ALL
+  SELECT {key:layer_digest}, source_path, 'foreign ' || name, count(*), 0
+  FROM packages SEMI JOIN (SELECT DISTINCT unnest(foreign_packages) AS package_id FROM matches) USING (package_id) GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'secrets', count(*), 0 FROM secrets GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, path, 'malware', count(*), 0 FROM malware GROUP BY ALL
   UNION ALL SELECT {key:layer_digest}, '', 'notes', count(*), 0 FROM notes GROUP BY ALL
@@ -38,6 +42,8 @@ SELECT w.ck,
        (sum(o.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets_hidden,
        (sum(w.n) FILTER (w.kind = 'malware'))::BIGINT AS malware,
        (sum(w.n) FILTER (w.kind = 'notes'))::BIGINT AS notes,
-       list({'kind': split_part(w.kind, ' ', 2), 'n': (w.n - coalesce(o.n, 0))::BIGINT}) FILTER (contains(w.kind, ' ')) AS blind
+       list({'kind': split_part(w.kind, ' ', 2), 'n': (w.n - coalesce(o.n, 0))::BIGINT}) 
+         FILTER (starts_with(w.kind, 'blind ') OR starts_with(w.kind, 'bare ')) AS blind,
+       list({'name': w.kind[9:], 'n': (w.n - coalesce(o.n, 0))::BIGINT}) FILTER (starts_with(w.kind, 'foreign ')) AS strange
 FROM whole w LEFT JOIN minus o ON o.ck = w.ck AND o.kind = w.kind
 GROUP BY w.ck

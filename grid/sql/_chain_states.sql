@@ -5,6 +5,7 @@ told AS (
   SELECT i.sweep_id, c.ck, c.distro_id, c.distro_version, c.distro_name, c.os_namespace, c.base_layers,
          c.base_evidence, c.base_digest, n.* EXCLUDE (ck),
          m.match_id, s.support, s.eol, s.extended_eol,
+         list_filter(n.strange, lambda b: b.n > 0) AS foreigners,
          list_filter(n.blind, lambda b: b.n > 0 AND list_contains(m.unlisted, b.kind)) AS unlisted,
          coalesce(c.distro_name, concat_ws(' ', c.distro_id, c.distro_version)) AS distro,
          CASE WHEN m.match_id IS NOT NULL AND c.distro_id IS NOT NULL
@@ -17,11 +18,13 @@ told AS (
     AND s.distro_version IS NOT DISTINCT FROM c.distro_version AND s.distro_name IS NOT DISTINCT FROM c.distro_name
 ), summed AS (
   -- an SBOM and a record of its own may both tell of a package, which then counts once among all packages
-  SELECT *, least(coalesce(list_sum([b.n for b in unlisted]), 0), coalesce(packages, 0) - coalesce(system, 0)) AS unwatched FROM told
+  SELECT *, least(coalesce(list_sum([b.n for b in unlisted]), 0), coalesce(packages, 0) - coalesce(system, 0)) AS unwatched,
+         coalesce(list_sum([b.n for b in foreigners]), 0) AS strangers
+  FROM told
 )
-SELECT * EXCLUDE (blind, unlisted, unwatched),
+SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers),
   CASE WHEN packages > 0
-       THEN 1 - (CASE WHEN system > 0 AND (distro_id IS NULL OR os_matched IS false) THEN system ELSE 0 END + unwatched) / packages
+       THEN 1 - (CASE WHEN system > 0 AND (distro_id IS NULL OR os_matched IS false) THEN system ELSE strangers END + unwatched) / packages
        ELSE 1 END AS judged,
   list_filter([
     CASE WHEN coalesce(packages, 0) = 0 THEN
@@ -39,6 +42,12 @@ SELECT * EXCLUDE (blind, unlisted, unwatched),
        'message': 'the database has no advisories for ' || unwatched || ' of its packages ('
                   || array_to_string(list_sort(list_distinct([split_part(b.kind, ':', -1) for b in unlisted]))[:5], ', ')
                   || CASE WHEN len(unlisted) > 5 THEN ', …' ELSE '' END || '): they were not matched'} END,
+    CASE WHEN strangers > 0 THEN
+      {'code': 'PackagesForeign',
+       'message': strangers || CASE strangers WHEN 1 THEN ' of its packages is' ELSE ' of its packages are' END
+                  || ' another publisher''s (' || array_to_string(list_sort([b.name for b in foreigners])[:5], ', ')
+                  || CASE WHEN len(foreigners) > 5 THEN ', …' ELSE '' END
+                  || '): advisories of the distribution are not about them, and others are not known'} END,
     CASE WHEN support = 'ended' THEN
       {'code': 'DistributionEnded',
        'message': distro || ' gets no security updates any more' || coalesce(', since ' || coalesce(extended_eol, eol), '')

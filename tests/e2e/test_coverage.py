@@ -24,6 +24,13 @@ ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 57
 BUSYBOX = ELF + b"\0BusyBox v1.36.1 (2024-01-01 00:00:00 UTC)\0"
 REDIS = ELF + b"\0Redis version 7.2.4\0"
 STATUS = "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nArchitecture: amd64\n"
+DOCKER = """
+Package: docker-ce
+Status: install ok installed
+Maintainer: Docker <support@docker.com>
+Version: 5:26.1.0-1~debian.12~bookworm
+Architecture: amd64
+"""
 CONDA = '{"name": "zlib", "version": "1.2.13", "build": "h1", "channel": "conda-forge", "license": "Zlib"}'
 LISTED = {"Debian:12": "curl", "Alpine:v3.20": "curl", "PyPI": "django", "Go": "stdlib", "Bitnami": "redis"}
 
@@ -62,6 +69,7 @@ def images() -> dict[str, ImageBuilder]:
         "go:1": ImageBuilder(LayerBuilder().file("app", program, mode=0o755)),
         "pip:1": ImageBuilder(wheel(debian())),
         "alpine:1": ImageBuilder(alpine),
+        "docker:1": ImageBuilder(debian(), debian().file("var/lib/dpkg/status", STATUS + DOCKER)),
         "redis:1": ImageBuilder(wheel(debian()), LayerBuilder().file("usr/local/bin/redis-server", REDIS, mode=0o755)),
         "mixed:1": ImageBuilder(
             wheel(debian()),
@@ -98,6 +106,7 @@ def test_what_no_advisory_can_speak_of_lowers_the_coverage(lake: Lake) -> None:
     found = dict(ask(lake, "SELECT repository, coverage FROM image_summary"))
     assert found == {
         "alpine": 1.0, "go": 1.0, "pip": 1.0, "redis": 1.0, "busybox": 0.0,
+        "docker": pytest.approx(0.99 / 2),
         "mixed": pytest.approx(0.99 * 2 / 4),
     }  # fmt: skip
 
@@ -106,6 +115,9 @@ def test_a_note_names_what_was_not_matched(lake: Lake) -> None:
     assert ask(lake, "SELECT repository, detector, code, message FROM image_notes ORDER BY ALL") == [
         ("busybox", "match", "PackagesUnmatched",
          "the database has no advisories for 1 of its packages (busybox): they were not matched"),
+        ("docker", "match", "PackagesForeign",
+         "1 of its packages is another publisher's (docker-ce): advisories of the distribution are not about them, and "
+         "others are not known"),
         ("mixed", "match", "PackagesUnmatched",
          "the database has no advisories for 2 of its packages (busybox, conda): they were not matched"),
     ]  # fmt: skip
@@ -116,7 +128,7 @@ def test_a_new_match_changes_the_coverage_without_a_scan(site: Path, lake: Lake)
     try:
         found = dict(ask(lake, "SELECT repository, coverage FROM image_summary"))
         assert found == {
-            "alpine": 1.0, "go": 0.0, "busybox": 0.0, "pip": pytest.approx(0.99 / 2),
+            "alpine": 1.0, "go": 0.0, "busybox": 0.0, "pip": pytest.approx(0.99 / 2), "docker": pytest.approx(0.99 / 2),
             "redis": pytest.approx(0.99 / 3), "mixed": pytest.approx(0.99 / 4),
         }  # fmt: skip
     finally:
