@@ -241,6 +241,10 @@ def _audited(document: bytes) -> bytes:
     return binaries.elf({".dep-v0": zlib.compress(document, 1)})
 
 
+def _native(document: bytes) -> bytes:
+    return binaries.native_image(zlib.compress(document, 1, 31))
+
+
 def _ndb(header: bytes) -> bytes:
     return rpm.ndb([header], 1)
 
@@ -287,6 +291,9 @@ _CRATES = json.dumps({"packages": [
     {"name": "serde", "version": "1.0.190", "source": "crates.io", "kind": "runtime"},
     {"name": "cc", "version": "1.0.0", "source": "crates.io", "kind": "build"},
     {"name": "app", "version": "0.1.0", "source": "local", "dependencies": [0, 1], "root": True},
+]}).encode()  # fmt: skip
+_BOM = json.dumps({"bomFormat": "CycloneDX", "components": [
+    {"type": "library", "group": "org.json", "name": "json", "purl": "pkg:maven/org.json/json@20211205"},
 ]}).encode()  # fmt: skip
 _WALL = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in (
     {"jsonwall": "1.0", "schema": "1.0", "count": 3},
@@ -357,7 +364,9 @@ def _made() -> dict[str, list[Seed]]:
         ),
     )
     cache, store = "root/.conan2/p/cache.sqlite3", "nix/var/nix/db/db.sqlite"
+    native = [Seed("app/server", _BOM, _native), Seed("app/server", _native(_BOM))]
     return {
+        "embedded": native,
         "conan": [Seed(cache, cached, _CONAN), Seed(cache, _CONAN(cached))],
         "nix": [Seed(store, stored, _NIX), Seed(store, _NIX(stored))],
         "rpm": databases, "rpm files": databases, "deb": chisel, "deb files": chisel, "maven": jars, "pypi": wheels,

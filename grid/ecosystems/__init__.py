@@ -161,6 +161,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "cocoapods",
         "conan",
         "sbom",
+        "embedded",
     )
 )
 

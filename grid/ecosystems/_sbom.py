@@ -38,9 +38,13 @@ _LICENSE = re.compile(r"[A-Za-z0-9.+() -]{1,200}")
 
 
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
-    """The packages of a document, each once; nothing for another file of such a name."""
-    if not path.endswith(SUFFIXES):
-        return
+    """The packages of a document; nothing for another file of such a name."""
+    if path.endswith(SUFFIXES):
+        yield from told(path, content)
+
+
+def told(path: str, content: bytes) -> Iterator[Package | Note]:
+    """The packages of a document, each once, whatever the file is called in which it stands."""
     seen: set[str] = set()
     bad = 0
     try:
@@ -150,14 +154,14 @@ def _package(stated: str, licenses: tuple[str, ...]) -> Package | None:
         return None
     if not url.version or url.type in _NOT_PACKAGES or re.search(r"[\s\x00-\x1f]", url.version):
         return Package("", "")
-    told = url.qualifiers if isinstance(url.qualifiers, dict) else {}
+    qualifiers = url.qualifiers if isinstance(url.qualifiers, dict) else {}
     glue = _GROUPED.get(url.type)
     name = f"{url.namespace}{glue}{url.name}" if glue and url.namespace else url.name
     version, arch = url.version, ""
     if url.type in _SYSTEM:
-        arch = told.get("arch", "")
-        if url.type == "rpm" and told.get("epoch", "0") != "0":
-            version = f"{told['epoch']}:{version}"
+        arch = qualifiers.get("arch", "")
+        if url.type == "rpm" and qualifiers.get("epoch", "0") != "0":
+            version = f"{qualifiers['epoch']}:{version}"
     elif url.type == "golang" and version[:1].isdigit() and name != "stdlib":
         version = f"v{version}"
     return Package(
@@ -166,7 +170,7 @@ def _package(stated: str, licenses: tuple[str, ...]) -> Package | None:
         arch=arch,
         licenses=licenses,
         purl=PackageURL(
-            url.type, url.namespace, url.name, version if url.type == "golang" else url.version, told or None
+            url.type, url.namespace, url.name, version if url.type == "golang" else url.version, qualifiers or None
         ).to_string(),
         ecosystem=url.type,
         found_as=SBOM,

@@ -118,3 +118,20 @@ def universal(*programs: bytes) -> bytes:
 def crates(*packages: dict[str, object]) -> bytes:
     """The ``.dep-v0`` section of ``cargo auditable``."""
     return zlib.compress(json.dumps({"packages": packages}).encode())
+
+
+def native_image(packed: bytes, *, table: str = "dyn", names: tuple[str, str] = ("sbom", "sbom_length")) -> bytes:
+    """A program as GraalVM makes them, with these bytes as its SBOM. ``table`` of symbols: ``dyn`` or ``sym``."""
+    strings = b"\0" + b"".join(name.encode() + b"\0" for name in ("malloc", *names))
+    tables = {"dyn": (".dynsym", ".dynstr"), "sym": (".symtab", ".strtab")}[table]
+
+    def sections(data: int) -> dict[str, bytes]:
+        places = ((0, 0, 0), (1, 0, 0), (8, 2, data + 8), (9 + len(names[0]), 2, data))
+        symbols = b"".join(struct.pack("<IBBHQQ", name, 0x11, 0, part, place, 8) for name, part, place in places)
+        return {
+            ".svm_heap": b"heap", ".data": struct.pack("<Q", len(packed)) + packed,
+            tables[0]: symbols, tables[1]: strings,
+        }  # fmt: skip
+
+    plain = elf(sections(0))
+    return elf(sections(BASE + plain.index(struct.pack("<Q", len(packed)) + packed)))
