@@ -245,6 +245,11 @@ def _native(document: bytes) -> bytes:
     return binaries.native_image(zlib.compress(document, 1, 31))
 
 
+def _noted(text: bytes) -> bytes:
+    head = Struct("<III").pack(4, len(text), 0xCAFE1A7E)
+    return binaries.elf({".note.package": head + b"FDO\0" + text + bytes(-len(text) % 4)})
+
+
 def _ndb(header: bytes) -> bytes:
     return rpm.ndb([header], 1)
 
@@ -295,6 +300,10 @@ _CRATES = json.dumps({"packages": [
 _BOM = json.dumps({"bomFormat": "CycloneDX", "components": [
     {"type": "library", "group": "org.json", "name": "json", "purl": "pkg:maven/org.json/json@20211205"},
 ]}).encode()  # fmt: skip
+_OF_PACKAGE = json.dumps({
+    "type": "rpm", "name": "coreutils", "version": "9.4-7.fc40", "architecture": "x86_64",
+    "osCpe": "cpe:/o:fedoraproject:fedora:40",
+}).encode()  # fmt: skip
 _WALL = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in (
     {"jsonwall": "1.0", "schema": "1.0", "count": 3},
     {"kind": "package", "name": "libc6", "version": "2.39-0ubuntu8.9", "sha256": "00", "arch": "arm64"},
@@ -364,7 +373,10 @@ def _made() -> dict[str, list[Seed]]:
         ),
     )
     cache, store = "root/.conan2/p/cache.sqlite3", "nix/var/nix/db/db.sqlite"
-    native = [Seed("app/server", _BOM, _native), Seed("app/server", _native(_BOM))]
+    native = [
+        Seed("app/server", _BOM, _native), Seed("app/server", _native(_BOM)), Seed("app/ls", _OF_PACKAGE, _noted),
+        Seed("app/ls", _noted(_OF_PACKAGE)),
+    ]  # fmt: skip
     return {
         "embedded": native,
         "conan": [Seed(cache, cached, _CONAN), Seed(cache, _CONAN(cached))],

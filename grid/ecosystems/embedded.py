@@ -1,22 +1,38 @@
-"""What programs say of themselves: the SBOM that GraalVM puts into a native image.
+"""What programs say of themselves: the SBOM that GraalVM puts into a native image, and the package that they are of.
 
-Source: GraalVM's manual on SBOMs (https://www.graalvm.org/latest/security-guide/native-image/sbom/): CycloneDX as gzip
-where the symbol ``sbom`` points to; ``sbom_length`` points to its size. Each package belongs to the ecosystem that its
-URL names, so that this one has no versions and no advisories of its own.
+Sources: GraalVM's manual on SBOMs (https://www.graalvm.org/latest/security-guide/native-image/sbom/): CycloneDX as gzip
+where the symbol ``sbom`` points to; ``sbom_length`` points to its size. And systemd's "Package Metadata for ELF Files"
+(https://systemd.io/ELF_PACKAGE_METADATA): a note of the owner ``FDO`` that names the source package in JSON.
+
+Each package belongs to the ecosystem that its URL or note names, so that this one has no versions and no advisories of
+its own. What is found counts as an SBOM's word: packages of a distribution are listed and not matched.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from struct import Struct
 
+import orjson
+from packageurl import PackageURL
+
 from grid.ecosystems import Ecosystem, _binary, _sbom, language
 from grid.ecosystems.sbom import key
-from grid.model import Limits, Note, Package, Wants
+from grid.model import SBOM, Limits, Note, Package, Wants
 
 _HEAP = ".svm_heap"
 """The section in which every native image keeps its objects: nearly no other program is looked at further."""
+_NOTE = ".note.package"
+_TYPES = {"deb": "deb", "rpm": "rpm", "apk": "apk", "alpm": "alpm", "pacman": "alpm"}
+_FDO = 0xCAFE1A7E
+_MAX_NOTES = 16
+_MANAGED = re.compile(r"(?:usr/(?:s?bin|games|lib(?:exec|x?32|64)?|share)|s?bin|lib(?:x?32|64)?)/")
+"""Where distributions put what is theirs. There the database of the image knows it, and says it better."""
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~:^-]{0,199}")
+_OS_OF_CPE = re.compile(r"cpe:(?:/|2\.3:)o:[^:]*:([a-z0-9._-]+):([a-z0-9._-]*)")
+_SECTIONS = frozenset({_HEAP, _NOTE})
 _TABLES = ((".dynsym", ".dynstr"), (".symtab", ".strtab"))
 _NAMES = {b"sbom": "sbom", b"sbom_length": "length"}
 _LONGEST = 16
@@ -27,11 +43,14 @@ _LITTLE_64 = b"\x7fELF\2\1"
 
 
 def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Package | Note]:
-    """The packages of the SBOM in a native image; nothing for other programs, and for those without one."""
+    """The packages of the SBOM in a native image, and the one of which a program is that lies where none belongs."""
     data = memoryview(content)
-    for program in _binary.programs(data, frozenset({_HEAP})):
+    for program in _binary.programs(data, _SECTIONS):
         if program.section(_HEAP) is not None and bytes(data[:6]) == _LITTLE_64:
             yield from _native_image(path, data)
+        note = program.section(_NOTE)
+        if note is not None and bytes(data[:4]) == _LITTLE_64[:4] and not _MANAGED.match(path):
+            yield from _package(path, note, "<" if data[5] == 1 else ">")
 
 
 def _native_image(path: str, data: memoryview) -> Iterator[Package | Note]:
@@ -73,6 +92,47 @@ def _inflated(packed: memoryview) -> bytes | None:
     except zlib.error:
         return None
     return document if inflate.eof else None
+
+
+def _package(path: str, notes: memoryview, order: str) -> Iterator[Package | Note]:
+    """The source package that a note names; a note of ours where it cannot be read."""
+    stated = _stated(notes, order)
+    if stated is None:
+        yield Note("Unparsable", "the package note of the program cannot be read", path)
+        return
+    kind = _TYPES.get(stated.get("type", ""))
+    if kind is None:
+        return
+    name, version, arch = (stated.get(key, "") for key in ("name", "version", "architecture"))
+    if not _WORD.fullmatch(name) or not _WORD.fullmatch(version):
+        yield Note("Unparsable", "the package note of the program has no usable name and version", path)
+        return
+    known = _OS_OF_CPE.match(stated.get("osCpe", ""))
+    os, release = (stated.get(key, "") or (known[n] if known else "") for n, key in ((1, "os"), (2, "osVersion")))
+    os = os.lower()
+    told = {"arch": arch, "distro": f"{os}-{release}" if os and release else ""}
+    told = {key: value for key, value in told.items() if _WORD.fullmatch(value)}
+    purl = PackageURL(kind, os if _WORD.fullmatch(os) else None, name, version, told or None)
+    yield Package(name, version, told.get("arch", ""), purl=purl.to_string(), ecosystem=kind, found_as=SBOM)
+
+
+def _stated(notes: memoryview, order: str) -> dict[str, str] | None:
+    """The texts of the first note of this kind."""
+    at, head = 0, Struct(f"{order}III")
+    for _ in range(_MAX_NOTES):
+        if at + head.size > len(notes):
+            return None
+        owner, size, kind = head.unpack_from(notes, at)
+        start = at + head.size + (owner + 3 & ~3)
+        if kind == _FDO and bytes(notes[at + head.size : at + head.size + owner]) == b"FDO\0":
+            try:
+                record = orjson.loads(bytes(notes[start : start + size]).rstrip(b"\0"))
+            except orjson.JSONDecodeError:
+                return None
+            texts = record.items() if isinstance(record, dict) else ()
+            return {key: value for key, value in texts if isinstance(value, str)}
+        at = start + (size + 3 & ~3)
+    return None
 
 
 ECOSYSTEM = Ecosystem(

@@ -1,12 +1,15 @@
-"""What programs say of themselves: SBOMs of native images."""
+"""What programs say of themselves: SBOMs of native images, and the packages that they are of."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import random
+import shutil
 import struct
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +82,77 @@ def test_places_outside_of_the_file_are_a_note() -> None:
         assert isinstance(note, Note)
 
 
+def note(text: bytes, order: str = "<", owner: bytes = b"FDO\0", kind: int = 0xCAFE1A7E) -> bytes:
+    body = text + b"\0"
+    head = struct.pack(f"{order}III", len(owner), len(body), kind)
+    return head + owner.ljust(-(-len(owner) // 4) * 4, b"\0") + body.ljust(-(-len(body) // 4) * 4, b"\0")
+
+
+FEDORA = json.dumps({
+    "type": "rpm", "name": "coreutils", "version": "9.4-7.fc40", "architecture": "x86_64",
+    "osCpe": "cpe:/o:fedoraproject:fedora:40",
+}).encode()  # fmt: skip
+DEBIAN = json.dumps({
+    "type": "deb", "os": "Debian", "osVersion": "12", "name": "systemd", "version": "252.39-1~deb12u1",
+    "architecture": "amd64", "debugInfoUrl": "https://debuginfod.debian.net",
+}).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "purl"),
+    [
+        (FEDORA, "rpm", "pkg:rpm/fedora/coreutils@9.4-7.fc40?arch=x86_64&distro=fedora-40"),
+        (DEBIAN, "deb", "pkg:deb/debian/systemd@252.39-1~deb12u1?arch=amd64&distro=debian-12"),
+        (b'{"type":"apk","name":"a","version":"1-r0"}', "apk", "pkg:apk/a@1-r0"),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_program_that_was_copied_says_which_package_it_is_of(
+    text: bytes, kind: str, purl: str, order: str, bits: int
+) -> None:
+    (package,) = read(elf({".note.package": note(text, order)}, bits=bits, order=order))
+    assert isinstance(package, Package)
+    assert (package.ecosystem, package.found_as, package.purl) == (kind, "sbom", purl)
+
+
+@pytest.mark.parametrize("path", ["usr/bin/ls", "bin/ls", "usr/lib64/gconv/UTF-7.so", "lib/systemd/systemd", "sbin/a"])
+def test_where_packages_belong_the_database_tells_them(path: str) -> None:
+    assert list(ECOSYSTEM.read(path, elf({".note.package": note(FEDORA)}), Limits())) == []
+
+
+@pytest.mark.parametrize("path", ["usr/local/bin/ls", "opt/app/bin/ls", "ls", "app/usr/bin/ls", "library/ls"])
+def test_elsewhere_nobody_but_the_program_does(path: str) -> None:
+    assert len(list(ECOSYSTEM.read(path, elf({".note.package": note(FEDORA)}), Limits()))) == 1
+
+
+def test_notes_of_others_are_passed_over_and_what_no_distribution_packs_is_nothing() -> None:
+    other = note(b"x", owner=b"GNU\0", kind=3)
+    assert told(elf({".note.package": other + note(FEDORA)})) == [("rpm", "coreutils", "9.4-7.fc40")]
+    assert read(elf({".note.package": note(b'{"type": "mine", "name": "a", "version": "1"}')})) == []
+    assert read(elf({".note.package": note(b"{}")})) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 400, note(b"no json"), note(FEDORA, ">"), note(FEDORA)[:-40], note(b'{"type":"rpm"}')]
+)
+def test_a_damaged_package_note_is_one_note(content: bytes) -> None:
+    (said,) = read(elf({".note.package": content}))
+    assert isinstance(said, Note) and said.code == "Unparsable"
+
+
+def test_a_linker_writes_it_as_it_is_read(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs gcc")
+    (tmp_path / "a.c").write_text("int main(void) { return 0; }")
+    command = [compiler, "-Xlinker", f"--package-metadata={FEDORA.decode()}", "-o", "a", "a.c"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("the linker knows no package metadata")
+    assert told((tmp_path / "a").read_bytes()) == [("rpm", "coreutils", "9.4-7.fc40")]
+
+
 def test_damaged_programs_never_raise_and_cost_little() -> None:
     whole, dice = native_image(gzip.compress(DOCUMENT)), random.Random(1)
     began = time.perf_counter()
@@ -91,4 +165,5 @@ def test_damaged_programs_never_raise_and_cost_little() -> None:
 
 
 def test_it_passes_the_exam_of_ecosystems() -> None:
-    accept_ecosystem(ECOSYSTEM, {PATH: native_image(gzip.compress(DOCUMENT))}, refused=["1.0"])
+    records = {PATH: native_image(gzip.compress(DOCUMENT)), "app/ls": elf({".note.package": note(FEDORA)})}
+    accept_ecosystem(ECOSYSTEM, records, refused=["1.0"])
