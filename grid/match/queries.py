@@ -93,7 +93,9 @@ WITH spoken AS (
     SELECT DISTINCT p.namespace, p.stated, false, false, false
     FROM stated_packages p SEMI JOIN (
         SELECT namespace, name, bool_or(fixed IS NULL) AS unfixed FROM read_parquet($ranges)
-        WHERE fixed IS NULL OR NOT contains(fixed, '.module') GROUP BY ALL
+        WHERE namespace IN (SELECT lender FROM stated_packages WHERE lender IS NOT NULL)
+            AND (fixed IS NULL OR NOT contains(fixed, '.module'))
+        GROUP BY ALL
     ) s ON s.namespace = p.lender AND s.name = p.binary_name
         AND (s.unfixed OR p.stated = p.binary_name OR p.lender = p.namespace)
 )
