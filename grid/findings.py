@@ -345,6 +345,8 @@ SELECT * EXCLUDE (mean_score, middle, threat, modifier),
 FROM weighed
 """
 
+# Where one record knows no fix, another's counts: they are two opinions of one thing. Chainguard's are not: each is of
+# a component of the package, and as long as one is not fixed, the package is not.
 _OUTCOMES = """
 CREATE TEMP TABLE versions AS
 SELECT f.target_id, f.problem_id, c.case_id, t.key
@@ -362,6 +364,7 @@ FROM cleared v
 JOIN (SELECT DISTINCT case_id, source, advisory_id FROM case_records) c USING (case_id)
 JOIN record_fixes f ON f.problem_id = v.problem_id AND f.source = c.source AND f.advisory_id = c.advisory_id
     AND CASE WHEN v.key IS NULL THEN f.highest ELSE v.key < f.key AND (f.above IS NULL OR f.above <= v.key) END
+JOIN problems_in p ON p.problem_id = v.problem_id AND p.namespace NOT IN ('Chainguard', 'Wolfi')
 WHERE v.fixed IS NULL
 GROUP BY ALL;
 

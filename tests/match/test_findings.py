@@ -164,6 +164,16 @@ def test_where_one_record_knows_no_fix_the_better_record_gives_it(world):
     assert (found["fixed_version"], found["state"]) == ("1.5", "fixed")
 
 
+@pytest.mark.parametrize("namespace", ["Chainguard", "Wolfi"])
+def test_a_package_is_not_fixed_as_long_as_one_of_its_components_is_not(world, namespace):
+    for name, fixed, state in [("CGA-1", "3.6.2-r0", None), ("CGA-2", None, "fix_deferred")]:
+        world.advisory(name, "CVE-2026-33333")
+        world.range(namespace, "openssl", name, fixed=fixed, state=state)
+    world.package(namespace, "libcrypto3", "3.3.2-r0", source="openssl")
+    finding = world.finding()
+    assert (finding["fixed_version"], finding["state"]) == (None, "fix_deferred")
+
+
 def test_a_fix_below_the_installed_version_is_none(world):
     world.exact("PyPI", "flask", "PYSEC-1", "3.0", fixed="2.0")
     world.package("PyPI", "flask", "3.0")
