@@ -109,7 +109,7 @@ def _osv(facts: Sequence[Fact]) -> Files:
 
 
 def _record(fact: Fact) -> dict[str, Any]:
-    affected = {"package": {"ecosystem": fact.namespace, "name": fact.package},
+    affected: dict[str, Any] = {"package": {"ecosystem": fact.namespace, "name": fact.package},
                 "ranges": [{"type": "ECOSYSTEM", "events": fact.events()}]}  # fmt: skip
     record: dict[str, Any] = {"id": fact.erratum or fact.id, "affected": [affected], "summary": "made"}
     if fact.base == "Ubuntu":
@@ -119,7 +119,9 @@ def _record(fact: Fact) -> dict[str, Any]:
         prefix = "ALSA" if fact.base == "AlmaLinux" else "RLSA"
         return record | {"id": f"{prefix}-{fact.id}", "related": [fact.id],
                          "summary": f"{fact.severity}: {fact.package} security update"}  # fmt: skip
-    if fact.erratum.startswith("DSA-"):
+    if fact.erratum.startswith("CGA-"):
+        affected["ecosystem_specific"] = {"components": [{"latest_event_status": fact.state}]}
+    if fact.erratum.startswith(("CGA-", "DSA-")):
         return record | {"upstream": [fact.id]}
     if fact.severity:
         record["database_specific"] = {"severity": fact.severity}
@@ -146,8 +148,9 @@ def _secdb(url: str) -> Callable[[Sequence[Fact]], Files]:
     """One of a distribution without releases."""
 
     def files(facts: Sequence[Fact]) -> Files:
-        (content,) = _alpine(facts).values()
-        return {url: content}
+        (content,) = _alpine([fact for fact in facts if not fact.erratum]).values()
+        told = [fact for fact in facts if fact.erratum]
+        return {url: content} | (_osv(told) if told else {})
 
     return files
 

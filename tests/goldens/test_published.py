@@ -3,7 +3,8 @@
 Facts only, in three tables: ``advisories.csv`` and ``nvd.csv`` say what is known, ``findings.csv`` what must come out
 of which packages. They are of Trivy's integration tests (github.com/aquasecurity/trivy, integration/testdata: the
 goldens ``*.json.golden`` of images and lock files, and the mini databases in fixtures/db), of the tests of its
-detectors (pkg/detector/ospkg, which mostly say nothing of severities), and of Grype's (github.com/anchore/grype,
+detectors (pkg/detector/ospkg, which mostly say nothing of severities; those of Chainguard's newer feed are of pull
+request 11015, which was not merged), and of Grype's (github.com/anchore/grype,
 test/integration: match_by_image_test.go, db_mock_test.go), whose problems have an id and nothing else. Of a golden's
 packages the tables have those with findings, and some without.
 
