@@ -149,6 +149,12 @@ def _same_end(a: Found, b: Found) -> bool:
 
 
 def _kind(case: Case) -> bool:
+    if case.kind in ("vscode-extension", "npm"):  # an extension of an editor, which they take for npm's
+        both = {"vscode-extension", "npm"}
+        same = [o for o in case.near if {o.ecosystem, case.kind} == both and o.version == case.one.version]
+        names = [sorted((o.name.lower(), case.one.name.lower()), key=len) for o in same]
+        if any(whole.endswith(f".{own}") for own, whole in names):
+            return True
     if "wordpress" in case.kind:  # by the name that people read
         return any("wordpress" in o.ecosystem and o.version == case.one.version for o in case.near)
     return any(plain(o) == plain(case.one) and o.ecosystem != case.kind for o in case.near)
@@ -300,14 +306,34 @@ def _deep(case: Case) -> bool:
 
 JARS = (".jar", ".war", ".ear", ".par", ".hpi", ".jpi")
 UNREAD = {
-    "syft": {"conda", "hackage", "julia", "pub", "bitnami"},
-    "trivy": {"alpm", "cran", "ebuild", "hackage", "hex", "julia", "luarocks", "otp", "pub", "generic"},
+    "syft": {"brew", "conda", "hackage", "julia", "nim", "pub", "bitnami", "vscode-extension"},
+    "trivy": {
+        "alpm",
+        "brew",
+        "cran",
+        "ebuild",
+        "hackage",
+        "hex",
+        "julia",
+        "luarocks",
+        "nim",
+        "nix",
+        "opam",
+        "otp",
+        "pub",
+        "generic",
+        "swiplpack",
+        "vscode-extension",
+    },
 }
 """Kinds that a peer does not read where they are installed."""
+CONAN = ("/conaninfo.txt", "/cache.sqlite3")
+"""Of Conan's records Syft reads those of the first cache, Trivy none."""
 
 
 def _unread(case: Case) -> bool:
     unread = case.kind in UNREAD[case.peer] or case.kind in ("pear", "wordpress")
+    unread |= case.kind == "conan" and case.one.path.endswith(CONAN)
     return unread and case.ours and (case.extra or not case.one.path)
 
 

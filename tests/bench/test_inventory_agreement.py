@@ -48,6 +48,20 @@ def test_what_only_they_find_where_installers_put_things_is_unexplained() -> Non
     assert why([], [Found("composer", "a/b", "1.0", "srv/vendor/composer/installed.json")]) == [None]
 
 
+def test_extensions_of_an_editor_are_no_packages_of_npm_and_some_kinds_only_we_read() -> None:
+    path = "root/.vscode/extensions/ms-python.python-2023.25.0/package.json"
+    ours, theirs = Found("vscode-extension", "ms-python.python", "2023.25.0", path), LODASH._replace(path=path)
+    taken = theirs._replace(name="python", version="2023.25.0")
+    assert why([ours], [taken]) == why([ours], [taken], "trivy") == ["of another kind"] * 2
+    assert why([ours], [taken._replace(version="1")])[1:] == [None]
+    cache = "root/.conan2/p/cache.sqlite3"
+    unread = "kinds that it does not read"
+    assert why([Found("conan", "zlib", "1.3.1", cache)], [], files={cache: b"zlib/1.3.1"}) == [unread]
+    opam = "home/opam/.opam/5.2/.opam-switch/packages/cstruct.6.2.0/opam"
+    assert why([Found("opam", "cstruct", "6.2.0", opam)], [], "trivy", files={opam: b""}) == [unread]
+    assert why([Found("opam", "cstruct", "6.2.0", opam)], [], files={opam: b""}) == [None]
+
+
 LOCK = json.dumps({
     "name": "shop", "version": "1.0.0",
     "packages": {
