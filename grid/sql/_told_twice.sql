@@ -1,13 +1,20 @@
 -- Packages that an SBOM names and that a record of their own tells as well, in the same chain: the record counts. A URL
--- writes Python's names in their canonical form. Most lakes have no such row: then no chain is looked at.
+-- writes Python's names in their canonical form; a program's package note names the source package, rpm's without epoch.
+-- Most lakes have no such row: then no chain is looked at.
 WITH named AS (
-  SELECT {key:layer_digest} AS lk, source_path, package_id, ecosystem, version, lower(replace(replace(name, '_', '-'), '.', '-')) AS name
+  SELECT {key:layer_digest} AS lk, source_path, package_id, ecosystem, version,
+         regexp_replace(version, '^[0-9]+:', '') AS bare, lower(replace(replace(name, '_', '-'), '.', '-')) AS name
   FROM packages WHERE found_as = 'sbom'
 ), recorded AS (
   SELECT DISTINCT {key:p.layer_digest} AS lk, p.source_path, n.package_id
   FROM packages p JOIN named n ON n.ecosystem = p.ecosystem AND n.version = p.version
     AND n.name = lower(replace(replace(p.name, '_', '-'), '.', '-'))
   WHERE p.found_as IS NULL OR p.found_as NOT IN ('sbom', 'declared')
+  UNION
+  SELECT {key:p.layer_digest}, p.source_path, n.package_id
+  FROM packages p JOIN named n ON n.ecosystem = p.ecosystem AND n.name = lower(replace(replace(p.source_name, '_', '-'), '.', '-'))
+    AND n.bare = regexp_replace(coalesce(p.source_version, p.version), '^[0-9]+:', '')
+  WHERE p.ecosystem IN {system} AND (p.found_as IS NULL OR p.found_as NOT IN ('sbom', 'declared'))
 ), mixed AS (
   SELECT ck, layers, members FROM {_chains}
   WHERE list_has_any(layers, (SELECT list(DISTINCT layer_digest) FROM packages WHERE found_as = 'sbom'))

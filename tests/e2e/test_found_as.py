@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from grid.estate import Estate
 from grid.store import Lake
 from grid.sweep import sweep
 from grid.testing.assemblies import assembly
+from grid.testing.binaries import elf
 from grid.testing.layers import ImageBuilder, LayerBuilder, write_layout
 from grid.warehouse import connect
 
@@ -70,6 +72,31 @@ def test_a_record_wins_over_an_sbom_at_the_same_purl(
     assert ask(lake, "SELECT packages FROM image_summary") == [(6,)]
     found = ask(lake, "SELECT DISTINCT package, found_as FROM vulnerabilities ORDER BY ALL")
     assert ("lodash", "installed") in found and ("minimist", "sbom") in found and ("lodash", "sbom") not in found
+    with connect(lake) as con:
+        assert same_counts(con) == 1
+
+
+def of_package(name: str, version: str) -> bytes:
+    """A program that says so of itself."""
+    text = json.dumps({"type": "apk", "os": "alpine", "name": name, "version": version}).encode() + b"\0"
+    return elf({".note.package": struct.pack("<III", 4, len(text), 0xCAFE1A7E) + b"FDO\0" + text})
+
+
+def test_a_copied_program_counts_where_no_database_knows_its_source_package(
+    tmp_path: Path, database: Database, same_counts: Callable[[duckdb.DuckDBPyConnection], int]
+) -> None:
+    base = LayerBuilder().file("etc/os-release", "ID=alpine\nVERSION_ID=3.10.0\n")
+    base.file("lib/apk/db/installed", "P:libcrypto1.1\nV:1.1.1-r0\nA:x86_64\no:openssl\n\n")
+    app = LayerBuilder()
+    for path, version in (("app/openssl", "1.1.1-r0"), ("opt/old/openssl", "1.0.2-r0"), ("usr/bin/c", "1.0.1-r0")):
+        app.file(path, of_package("openssl", version), 0o755)
+    lake = swept(tmp_path, ImageBuilder(base, app), database)
+    assert packages(lake) == [
+        ("pkg:apk/alpine/libcrypto1.1@1.1.1-r0?arch=x86_64&distro=alpine-3.10.0", "installed", "lib/apk/db/installed"),
+        ("pkg:apk/alpine/openssl@1.0.2-r0", "sbom", "opt/old/openssl"),
+    ]
+    assert ask(lake, "SELECT packages FROM image_summary") == [(2,)]
+    assert ask(lake, "SELECT count(*) FROM vulnerabilities WHERE found_as = 'sbom'") == [(0,)]
     with connect(lake) as con:
         assert same_counts(con) == 1
 
