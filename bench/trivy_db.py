@@ -94,6 +94,8 @@ class Written:
     """(namespace, vuln_id) that Red Hat has not fixed in one of its products."""
     fixed_at_red_hat: set[tuple[str, str, str]] = field(default_factory=set)
     """(namespace, vuln_id, version) of Red Hat's fixes: a rebuild whose errata are silent about one has it, too."""
+    early_ends: set[tuple[str, str, str]] = field(default_factory=set)
+    """(name, vuln_id, release) of npm with a range both of whose ends are prereleases of that release."""
     odd_ends: set[tuple[str, str]] = field(default_factory=set)
     """(name, vuln_id) of Bitnami's whose ranges end at versions that are not three plain numbers."""
     malicious: set[str] = field(default_factory=set)
@@ -177,6 +179,8 @@ def write(
                 ends = {row[one] or "0.0.0" for row in spoken for one in ("introduced", "fixed", "last_affected")}
                 if namespace == "Bitnami" and not all(map(PLAIN_NUMBERS.fullmatch, ends - {"0"})):
                     written.odd_ends.add((name, problem))
+                if namespace == "npm":
+                    written.early_ends |= {(name, problem, early) for row in spoken if (early := _early(row))}
                 if place.language and not told[""]["PatchedVersions"]:
                     written.no_clear_fix.add((namespace, name, problem))
                 for module, advisory in told.items():
@@ -302,6 +306,13 @@ def _below(rows: list[dict[str, Any]]) -> dict[str, Any]:
     if open_ended:
         return advisory | {"FixedVersion": "", "Status": _STATES.get(open_ended[0]["state"], 2)}
     return advisory | {"FixedVersion": max(rows, key=lambda row: row["hi"])["fixed"]}
+
+
+def _early(row: Mapping[str, Any]) -> str:
+    """The release whose prereleases all ends of a range are; "" if there is none."""
+    ends = [row[one] for one in ("introduced", "fixed", "last_affected") if row[one] not in (None, "0")]
+    releases = {end.partition("-")[0] if "-" in end else "" for end in ends}
+    return releases.pop() if len(releases) == 1 else ""
 
 
 _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]*")

@@ -141,7 +141,7 @@ def reason(
     base = namespace.partition(":")[0]
     ordered = for_osv(namespace)
     if kind == "ours only":
-        if base == "npm" and "-" in version:
+        if base == "npm" and "-" in version and (package, problem, version.partition("-")[0]) not in written.early_ends:
             return "prereleases of npm"
         if base in ("AlmaLinux", "Rocky Linux") and ours == "":
             release = namespace.partition(":")[2]
@@ -165,8 +165,10 @@ def reason(
         return "Bitnami's versions that are not three plain numbers"
     if kind == "theirs only" and (namespace, package) in written.folded:
         return "names of npm packages that differ in case"
-    if base in inventory.VENDORS and kind in ("ours only", "theirs only", "fix") and "^" in version + ours + theirs:
-        return "carets in rpm versions"
+    if base in inventory.VENDORS and "^" in version + ours + theirs:
+        fixes = [fix for fix in (*ours.split(", "), *theirs.split(", ")) if fix]
+        if kind == "fix" or (kind in ("ours only", "theirs only") and any(_by_caret(version, fix) for fix in fixes)):
+            return "carets in rpm versions"
     if base == "Red Hat":
         return _by_product(written, namespace, kind, problem, image)
     if base == "Amazon Linux" and kind in ("ours only", "theirs only") and (fixed := ours or theirs):
@@ -195,6 +197,12 @@ def reason(
         except VersionInvalid:
             return None
     return None
+
+
+def _by_caret(version: str, fixed: str) -> bool:
+    """Whether the order of the two is another one for an rpm to which a caret only separates."""
+    earlier = _before("rpm", version.replace("^", "."), fixed.replace("^", "."))
+    return _before("rpm", version, fixed) != earlier
 
 
 def _before(scheme: str, version: str, fixed: str) -> bool | None:

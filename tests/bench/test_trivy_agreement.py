@@ -223,6 +223,18 @@ def test_severities_differ_only_where_nobody_has_rated_whom_both_believe() -> No
     assert [why("CVE-2", "Debian:12"), why("CVE-4", "Debian:12")] == [None, unbelieved]
 
 
+def test_carets_and_prereleases_explain_only_what_their_order_decides() -> None:
+    written = trivy_db.Written(early_ends={("p", "CVE-1", "1.2.0")})
+
+    def why(namespace: str, version: str, fixed: str) -> str | None:
+        return reason(written, namespace, "ours only", ("p", version, "CVE-1"), fixed, "")
+
+    assert why("Fedora:42", "100^git1-1", "100a-1") == why("AlmaLinux:9", "1^git-1", "2-1") == None  # noqa: E711
+    assert why("AlmaLinux:9", "100^git1-1", "100a-1") == "carets in rpm versions"
+    assert why("npm", "1.1.0-rc.1", "2.0.0") == "prereleases of npm"
+    assert why("npm", "1.2.0-rc.1", "2.0.0") is None
+
+
 def test_bitnamis_versions_differ_only_where_one_is_not_three_plain_numbers() -> None:
     written = trivy_db.Written(odd_ends={("golang", "CVE-1")})
 
