@@ -61,7 +61,7 @@ def scan(
     ignorefile: Annotated[
         str | None,
         typer.Option(
-            "--ignorefile", help="Ids to ignore; YAML up to 1 MiB. [default: .trivyignore, .trivyignore.yaml if there]"
+            "--ignorefile", help="Ids to ignore; YAML up to 4 MiB. [default: .trivyignore, .trivyignore.yaml if there]"
         ),
     ] = None,
     show_suppressed: Annotated[

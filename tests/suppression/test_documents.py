@@ -212,6 +212,12 @@ secrets:
         (b"vulnerabilities:\n  - {}\n", "i.yaml", "i.yaml:2: an entry needs an id"),
         (b"vulnerabilities:\n  - {id: a, purls: [curl]}\n", "i.yaml", "not a package URL"),
         (b"vulnerabilities:\n  - {id: a, paths: x}\n", "i.yaml", "lists of texts"),
+        (b"vulnerabilities:\n  - {id: a, expired_at: 2027-02-30}\n", "i.yaml", "i.yaml:2: '2027-02-30' is not a date"),
+        (b"vulnerabilities:\n- id: a\n  id: b\n", "i.yaml", "i.yaml:3: a mapping's keys"),
+        (b"vulnerabilities:\n- {id: *a}\n", "i.yaml", "i.yaml:2: nothing is called a"),
+        (b"secrets:\n- {id: a}\n---\na\n", "i.yaml", "i.yaml:4: an ignore file is one document"),
+        (b"a: " + b"[" * 500_000, "i.yaml", "i.yaml:1: more than 50 collections in each other"),
+        (b"- " * 500_000, "i.yaml", "i.yaml:1: more than 50 collections in each other"),
     ],
 )
 def test_a_mistake_in_an_ignore_file_names_its_line(content: bytes, name: str, says: str) -> None:
@@ -222,7 +228,7 @@ def test_a_mistake_in_an_ignore_file_names_its_line(content: bytes, name: str, s
 
 @pytest.mark.parametrize(
     ("field", "name", "mib"),
-    [("ignorefiles", "i.yaml", 1), ("ignorefiles", "i.yml", 1), ("ignorefiles", ".trivyignore", 16), ("vex", "v", 64)],
+    [("ignorefiles", "i.yaml", 4), ("ignorefiles", "i.yml", 4), ("ignorefiles", ".trivyignore", 16), ("vex", "v", 64)],
 )
 def test_a_file_that_would_take_long_to_read_is_refused_by_its_size(
     tmp_path: Path, field: str, name: str, mib: int
@@ -233,6 +239,17 @@ def test_a_file_that_would_take_long_to_read_is_refused_by_its_size(
     with pytest.raises(SuppressionInvalid, match=f"larger than {mib} MiB") as caught:
         statements(Estate(images=("a",), **{field: (str(file),)}))
     assert caught.value.message.startswith(str(file)) and caught.value.remedy
+
+
+def test_dates_and_nulls_are_as_in_yaml() -> None:
+    entries = (
+        "- {id: a, expired_at: 2027-1-5}\n"
+        "- id: b\n  expired_at: 2027-01-31T10:00:00Z\n  statement: ~\n- {id: c, paths: }\n"
+    )
+    found = ignorefile.read(f"vulnerabilities:\n{entries}".encode(), "i.yaml")
+    assert [(s.expires, s.reason, s.paths) for s in found] == [
+        (date(2027, 1, 5), "", ()), (date(2027, 1, 31), "", ()), (None, "", ()),
+    ]  # fmt: skip
 
 
 def test_an_ignore_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
