@@ -123,7 +123,7 @@ def any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:
 
 INSTALLED, BINARY, SBOM, DECLARED = "installed", "binary", "sbom", "declared"
 """How a package was found (the column ``found_as``): its own record or file is there, a library says it of itself, an
-SBOM in the image says that it is there, or a lock file asks for it."""
+SBOM in the image (or a program's note on its package) says that it is there, or a lock file asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
