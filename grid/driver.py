@@ -19,6 +19,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any, Protocol
 
+from grid.commits import LayerFailure
 from grid.detectors import Detector, detectors
 from grid.errors import (
     BlobUnknown,
@@ -34,7 +35,7 @@ from grid.limiter import Limiter, LocalLimiter, RayLimiter
 from grid.model import Layer, Limits
 from grid.plan import Item, LayerTask, Source, under_limits
 from grid.registries import Access, Registry, connect
-from grid.store import Lake, LayerFailure
+from grid.store import Lake
 
 TRIES = 3
 """Times a layer is read when the fault is one that can pass. Broken connections are resumed below this."""

@@ -33,6 +33,8 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from grid import commits
+from grid.commits import LayerFailure
 from grid.counting import (
     NEWEST,
     RUNS,
@@ -44,8 +46,7 @@ from grid.counting import (
     joined,
     newest,
 )
-from grid.errors import GridError, LakeError, LakeInvalid, LakeMissing
-from grid.model import Layer
+from grid.errors import LakeError, LakeInvalid, LakeMissing
 from grid.schema import FACT_TABLES, LAKE_SCHEMA_VERSION, LAKE_TABLES, LAYER_SCANS, Table
 
 if TYPE_CHECKING:
@@ -65,14 +66,6 @@ ROW_GROUP = 128 * 1024
 STALE_SECONDS = 24 * 3600
 _TEMPORARY = ".tmp-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFailure:
-    """A layer of a task that could not be scanned; nothing of it is published but this."""
-
-    layer: Layer
-    error: GridError
 
 
 class Known(NamedTuple):
@@ -173,11 +166,11 @@ class Lake:
         for table in FACT_TABLES:
             if table.detector and table.detector not in versions:
                 continue
-            parts = [_facts(table, scan, commit_id, versions) for scan in done if table.name in scan.tables]
+            parts = [commits.facts(table, scan, commit_id, versions) for scan in done if table.name in scan.tables]
             rows = pa.concat_tables([table.arrow.empty_table(), *parts])
             if rows.num_rows:
                 self._publish(table, commit_id, rows)
-        marks = _marks(scans, versions, commit_id, scanned_at or datetime.now(UTC))
+        marks = commits.marks(scans, versions, commit_id, scanned_at or datetime.now(UTC))
         if marks.num_rows:
             self._publish(LAYER_SCANS, commit_id, marks)
         return commit_id
@@ -450,43 +443,6 @@ class Written:
 
 
 WRITTEN = Written()
-
-
-# --- rows for files ------------------------------------------------------------------------------
-
-
-def _facts(table: Table, scan: LayerFacts, commit_id: str, versions: Mapping[str, str]) -> pa.Table:
-    """One layer's rows of a table with the columns that say whose they are; sorted, so that tasks need not be."""
-    rows = scan.tables[table.name]
-    if not table.detector:
-        rows = rows.filter(pc.is_in(rows["detector"], value_set=pa.array(list(versions), pa.string())))
-    digest, task = (pa.repeat(pa.scalar(value, pa.string()), rows.num_rows) for value in (scan.layer.digest, commit_id))
-    rows = rows.append_column("layer_digest", digest).append_column("task_id", task)
-    return conform(table, rows).sort_by([(key, "ascending") for key in table.sort_by[1:]])
-
-
-def _marks(
-    scans: Iterable[LayerFacts | LayerFailure], versions: Mapping[str, str], commit_id: str, scanned_at: datetime
-) -> pa.Table:
-    rows = []
-    for scan in scans:
-        mark: dict[str, object] = {
-            "layer_digest": scan.layer.digest,
-            "task_id": commit_id,
-            "media_type": scan.layer.media_type or None,
-            "scanned_at": scanned_at,
-            "final": False,
-        }
-        if isinstance(scan, LayerFailure):
-            error = scan.error
-            mark |= {"status": "failed", "error_code": error.code, "error_message": error.message, "final": error.final}
-            mark |= {"size_bytes": 0, "uncompressed_bytes": 0, "entries": 0, "scan_seconds": 0.0}
-        else:
-            stats = scan.stats
-            mark |= {"status": "ok", "diff_id": stats.diff_id, "size_bytes": stats.size_bytes, "entries": stats.entries}
-            mark |= {"uncompressed_bytes": stats.uncompressed_bytes, "scan_seconds": stats.seconds}
-        rows += [mark | {"detector": name, "detector_version": version} for name, version in sorted(versions.items())]
-    return pa.Table.from_pylist(rows, schema=LAYER_SCANS.arrow)
 
 
 # --- places --------------------------------------------------------------------------------------

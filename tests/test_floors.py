@@ -17,9 +17,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detectors",),
     ("layers",),
     ("images", "match", "findings", "support", "suppression"),
-    ("registries", "store", "counting", "remote", "warehouse", "snapshot"),
+    ("registries", "store", "commits", "counting", "remote", "warehouse", "snapshot"),
     ("plan", "limiter"),
-    ("driver", "survey", "judge", "life"),
+    ("driver", "survey", "judge", "squashing", "life"),
     ("sweep", "reports", "testing", "demo", "reference"),
     ("cli",),
 )
@@ -31,7 +31,8 @@ WITHIN = {
     ("database", "schema"), ("paths", "errors"), ("events", "model"), ("paths", "model"), ("patterns", "errors"),
     ("patterns", "cache"),
     # one room in two files
-    ("store", "counting"), ("warehouse", "store"), ("warehouse", "counting"),
+    ("commits", "counting"), ("store", "commits"), ("store", "counting"), ("judge", "squashing"),
+    ("warehouse", "store"), ("warehouse", "counting"),
     ("remote", "store"), ("warehouse", "remote"), ("snapshot", "warehouse"), ("snapshot", "store"),
     ("demo", "testing"),
 }  # fmt: skip

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_fakes import facts, layer
 
+from grid.commits import LayerFailure
 from grid.errors import NetworkConnectError
-from grid.store import TABLES, Lake, LayerFailure
+from grid.store import TABLES, Lake
 from grid.warehouse import connect
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from lake_fakes import VERSIONS, facts, layer
 
+from grid.commits import LayerFailure
 from grid.errors import LakeError, LakeInvalid, LakeMissing, NetworkConnectError, TarCorrupt
 from grid.schema import LAKE_TABLES
-from grid.store import Known, Lake, LayerFailure
+from grid.store import Known, Lake
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
