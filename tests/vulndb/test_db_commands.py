@@ -79,6 +79,7 @@ def test_status_says_what_is_wrong_and_what_to_do(feed_server: Any, tmp_path: Pa
     assert (
         f"in good health; {len(FEEDS) - 3} of {len(FEEDS)} feeds are absent" in status
         and "less than a minute ago" in status
+        and "not asked for: scangrid db update --only ubuntu" in status
     )
     feed_server.files[place(f"{alpine.HOST}/v3.10/main.json")] = b"<html>maintenance"
     assert "unchanged" in run(*update, exit_code=3)

@@ -69,10 +69,11 @@ def _print_status(folder: Path, database: Database, feeds: list[health.FeedHealt
     for feed in feeds:
         colour = {"ok": "green", "stale": "yellow"}.get(feed.status, "dim")
         absent = feed.status == "absent"
+        message = feed.message or (f"not asked for: scangrid db update --only {feed.name}" if absent else "")
         table.add_row(
             feed.name, f"[{colour}]{feed.status}[/]", "" if absent else f"{feed.advisories:,}",
             "" if absent else f"{feed.ranges:,}", f"{ago(feed.checked_at)} ago" if feed.checked_at else "",
-            feed.source_date[:10], escape(feed.message),
+            feed.source_date[:10], escape(message),
         )  # fmt: skip
     console.print(table)
     console.print("  ".join(f"{name} {file.rows:,}" for name, file in manifest.tables.items()))
