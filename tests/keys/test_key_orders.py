@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
-from functools import cmp_to_key
-from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,14 +13,10 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grid.errors import VersionInvalid
-from grid.keys import LOWEST, apk, dpkg, pep440, semver, successor
-
-Compare = Callable[[str, str], int]
-
-
-def sign(a: Any, b: Any) -> int:
-    return int(a > b) - int(a < b)
-
+from grid.keys import apk, dpkg, pep440, semver
+from tests.keys import laws
+from tests.keys.comparators import sign
+from tests.keys.laws import Scheme
 
 # --- independent comparators: pair by pair, character by character, as the tools' manuals describe it ---
 
@@ -165,7 +157,7 @@ pep440s = st.builds(
     few(["", "", "+local", "+local.1", "+1", "+10.a", "+a.b"]),
 )
 
-SCHEMES: dict[str, tuple[Callable[[str], bytes], Compare, st.SearchStrategy[str]]] = {
+SCHEMES: dict[str, Scheme] = {
     "dpkg": (dpkg.key, compare_deb, debs),
     "apk": (apk.key, compare_apk, apks),
     "semver": (semver.key, compare_semver, semvers),
@@ -175,31 +167,12 @@ SCHEMES: dict[str, tuple[Callable[[str], bytes], Compare, st.SearchStrategy[str]
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_keys_order_as_the_independent_comparator_does(scheme: str) -> None:
-    key, compare, versions = SCHEMES[scheme]
-
-    @settings(max_examples=400, deadline=None)
-    @given(versions, versions)
-    def check(a: str, b: str) -> None:
-        assert sign(key(a), key(b)) == compare(a, b)
-
-    check()
+    laws.ordered_as_compared(SCHEMES[scheme], 400)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_sorting_by_key_is_sorting_by_version_and_the_successor_excludes_exactly_one(scheme: str) -> None:
-    key, compare, versions = SCHEMES[scheme]
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.lists(versions, min_size=2, max_size=12))
-    def check(many: list[str]) -> None:
-        by_key = sorted(many, key=key)
-        assert [key(v) for v in by_key] == [key(v) for v in sorted(many, key=cmp_to_key(compare))]
-        keys = sorted({key(v) for v in many})
-        for lower, upper in pairwise(keys):
-            assert LOWEST < lower < successor(lower) < upper
-            assert not upper.startswith(lower)
-
-    check()
+    laws.fit_for_ranges(SCHEMES[scheme], 60)
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")

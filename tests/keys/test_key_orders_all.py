@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
-from functools import cmp_to_key
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -28,13 +25,11 @@ from grid.keys import (
     packagist,
     pub,
     rpm,
-    successor,
 )
 from tests.keys import comparators as by_pair
-from tests.keys.comparators import Compare, sign
-
-Key = Callable[[str], bytes]
-
+from tests.keys import laws
+from tests.keys.comparators import sign
+from tests.keys.laws import Key, Scheme
 
 # --- versions, near each other so that every rule gets to decide ---------------------------------
 
@@ -138,7 +133,7 @@ rs = st.lists(few(["0", "1", "01", "10", "300"]), min_size=1, max_size=4).flatma
     lambda n: few([".".join(n), "-".join(n)])
 )
 
-SCHEMES: dict[str, tuple[Key, Compare, st.SearchStrategy[str]]] = {
+SCHEMES: dict[str, Scheme] = {
     "rpm": (rpm.key, by_pair.evr(by_pair.rpm_part), rpms),
     "alpm": (alpm.key, by_pair.evr(by_pair.alpm_part), accepted(alpms, alpm.key)),
     "maven": (maven.key, by_pair.maven, mavens),
@@ -157,29 +152,12 @@ SCHEMES: dict[str, tuple[Key, Compare, st.SearchStrategy[str]]] = {
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_keys_order_as_the_independent_comparator_does(scheme: str) -> None:
-    key, compare, versions = SCHEMES[scheme]
-
-    @settings(max_examples=200, deadline=None)
-    @given(versions, versions)
-    def check(a: str, b: str) -> None:
-        assert sign(key(a), key(b)) == compare(a, b)
-
-    check()
+    laws.ordered_as_compared(SCHEMES[scheme], 200)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_sorting_by_key_is_sorting_by_version_and_the_successor_excludes_exactly_one(scheme: str) -> None:
-    key, compare, versions = SCHEMES[scheme]
-
-    @settings(max_examples=40, deadline=None)
-    @given(st.lists(versions, min_size=2, max_size=12))
-    def check(many: list[str]) -> None:
-        assert [key(v) for v in sorted(many, key=key)] == [key(v) for v in sorted(many, key=cmp_to_key(compare))]
-        for lower, upper in pairwise(sorted({key(v) for v in many})):
-            assert LOWEST < lower < successor(lower) < upper
-            assert not upper.startswith(lower)
-
-    check()
+    laws.fit_for_ranges(SCHEMES[scheme], 40)
 
 
 @pytest.mark.skipif(shutil.which("rpm") is None, reason="needs rpm")
