@@ -59,8 +59,8 @@ def snapshot(
     Raises LakeInvalid if a file of the lake is damaged.
     """
     made = statements(apart=True)
-    needed = _needed(made, views)
     scopes = SCOPE if image is None else {**SCOPE, "images": _OF_NAME}
+    needed = _needed(made | {f"raw.{table}": made[f"raw.{table}"] + scope for table, scope in scopes.items()}, views)
     con = memory(lake)
     try:
         for name, value in {"sweep": sweep_id, **{column: image[column] for column in _NAME if image}}.items():
@@ -80,6 +80,20 @@ def snapshot(
     except duckdb.Error as error:
         con.close()
         raise translated(error) from error
+    return con
+
+
+def of_image(lake: Lake, image: Mapping[str, Any], statement: str) -> duckdb.DuckDBPyConnection:
+    """A snapshot of one image with the views that a statement names, under the names that people know. Close it.
+
+    ``image``: a row of ``images``. A view of the latest sweep is that of the image's own. Raises LakeInvalid.
+    """
+    made = statements(apart=True)
+    named = {word for word in re.findall(r"[a-z_]+", statement.lower()) if word in made}
+    of_sweep = {name for name in named if f"sweep_{name}" in made}
+    con = snapshot(lake, image["sweep_id"], [*(f"sweep_{name}" for name in of_sweep), *(named - of_sweep)], image)
+    for name in of_sweep:
+        con.execute(f"CREATE VIEW IF NOT EXISTS {name} AS SELECT * EXCLUDE (sweep_id) FROM sweep_{name}")
     return con
 
 

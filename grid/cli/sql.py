@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from grid.cli.explain import find_image
 from grid.cli.options import LakeOption, open_lake
 from grid.errors import QueryInvalid, UsageError
 
@@ -25,6 +26,9 @@ def sql(
     lake: LakeOption = None,
     format: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or parquet.")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of the screen.")] = None,
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Ask of this image only (as in `explain`): quick in the largest lake.")
+    ] = "",
 ) -> None:
     """Ask the lake in DuckDB's SQL. `show tables` lists the views, `describe vulnerabilities` one of them.
 
@@ -33,13 +37,22 @@ def sql(
     from rich.console import Console
 
     from grid.reports import tables
+    from grid.snapshot import of_image
     from grid.warehouse import connect, query
 
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     if format == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet does not belong on a terminal", remedy="name a file with --output")
-    with connect(open_lake(lake, create=False)) as con:
+    store = open_lake(lake, create=False)
+    with connect(store) as con:
+        if image:
+            found = find_image(con, image)
+            if statement is None:
+                raise UsageError("--image wants a query", remedy='scangrid sql --image IMAGE "select …"')
+            with of_image(store, found, statement) as one:
+                tables.write(query(one, statement), format, output)
+            return
         if statement is not None:
             tables.write(query(con, statement), format, output)
             return

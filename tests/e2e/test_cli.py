@@ -185,6 +185,17 @@ def test_severity_and_ignore_unfixed_choose_what_is_shown(run: Run, demo: Path) 
     assert len(shown("--severity", "critical,high", "--ignore-unfixed")) <= len(high)
 
 
+def test_one_image_is_asked_by_its_name(run: Run, lake: Path) -> None:
+    for view in ("vulnerabilities", "image_secrets", "advice", "image_summary", "image_packages"):
+        counted = f"select count(*) as n from {view}"
+        whole = run("sql", f"{counted} where repository = 'shop/worker'", "--lake", lake, "--format", "json")
+        one = run("sql", counted, "--image", "shop/worker:1.0", "--lake", lake, "--format", "json")
+        assert json.loads(one.out) == json.loads(whole.out) != [{"n": 0}], view
+    assert "no image 'nobody'" in run("sql", "select 1", "--image", "nobody", "--lake", lake).one_line()
+    assert "wants a query" in run("sql", "--image", "shop/worker:1.0", "--lake", lake).one_line()
+    assert "QueryInvalid" in run("sql", "select x from advice", "--image", "shop/worker:1.0", "--lake", lake).err
+
+
 def test_findings_end_in_1_only_when_asked(run: Run, demo: Path) -> None:
     reference = f"oci:{demo}/images:shop/web:2.1"
     assert run("scan", reference).code == 0

@@ -13,7 +13,7 @@ from small_lake import fill, sweep, table
 from grid.counting import commutes
 from grid.errors import LakeInvalid
 from grid.reports.results import READS
-from grid.snapshot import FEW, SCOPE, snapshot
+from grid.snapshot import FEW, SCOPE, of_image, snapshot
 from grid.store import TABLES, Lake
 from grid.warehouse import connect, views
 
@@ -70,6 +70,19 @@ def test_a_snapshot_of_one_image_has_what_the_views_say_of_it(lake: Lake) -> Non
                     expected = sorted(map(repr, con.execute(of_it, digests).fetchall()))
                     assert sorted(map(repr, taken.execute(f"SELECT * FROM {table}").fetchall())) == expected, table
     assert len(images) > 2 and {"sweep_vulnerabilities", "sweep_advice", "sweep_image_packages"} <= seen
+
+
+def test_every_view_can_be_asked_of_one_image(lake: Lake) -> None:
+    with connect(lake) as con:
+        image = con.sql("SELECT * FROM latest_images LIMIT 1").to_arrow_table().to_pylist()[0]
+    public = [view.name for view in views().values() if not view.name.startswith("_")]
+    for name in public:
+        with of_image(lake, image, f"SELECT * FROM {name.upper()}") as one:
+            columns = {row[0] for row in one.execute(f"DESCRIBE {name}").fetchall()}
+            assert one.execute(f"SELECT count(*) FROM {name}").fetchone() is not None
+            assert columns and (
+                "sweep_id" not in columns or name in ("latest_sweep", "match_runs", "match_vulnerabilities")
+            )
 
 
 def test_it_stays_as_it_was_when_the_lake_goes_on(tmp_path: Path) -> None:
