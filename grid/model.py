@@ -281,12 +281,13 @@ def is_digest(text: str) -> bool:
 
 _LONGEST_NAME = 1024
 """A repository has at most 255 characters and a tag 128 (distribution-spec), but archives name images at will."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What a terminal obeys, or may."""
 
 
 def is_name(text: str) -> bool:
     """Whether what an archive or a registry gives can be a name: it is not too long, and no terminal would obey it."""
-    return len(text) <= _LONGEST_NAME and not _CONTROL.search(text)
+    return len(text) <= _LONGEST_NAME and not CONTROL.search(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Lakes in object stores, for DuckDB: it reads their files through the Arrow filesystem that wrote them.
 
 So both find the same credentials in the same places, and DuckDB needs no extension, which it would fetch from the
-network.
-Other clients have the store's own address in ``scangrid.duckdb``, and read it with their own extension and secrets.
+network. Other clients have the store's own address in ``scangrid.duckdb``, and read it with their own extension and
+secrets.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ class _Files(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
             at, written = time.monotonic(), WRITTEN.files
             entries = super().ls(path, detail=True, **more)
             self._lists[path] = at, written, entries
-            self._infos |= {entry["name"]: entry for entry in entries}
+            for entry in entries:
+                if self._infos.get(entry["name"]) != entry:
+                    self._infos[entry["name"]] = entry
+                    self._small.pop(entry["name"], None)
         return entries if detail else [entry["name"] for entry in entries]
 
     def info(self, path: str, **more: Any) -> Any:
-        """As listed first: a file of a lake never changes."""
+        """As listed: what has that name holds the same, but for a task that was done again."""
         path = self._strip_protocol(path)
         if path not in self._infos:
             self._infos[path] = super().info(path, **more)

@@ -329,7 +329,7 @@ class Lake:
         return _Mark(widened, columns)
 
     def _put_mark(self, widened: list[str]) -> None:
-        content = {"schema_version": LAKE_SCHEMA_VERSION, "widened": widened, "columns": _columns()}
+        content = {"schema_version": LAKE_SCHEMA_VERSION, "widened": widened, "columns": columns()}
         self._put(MARK, json.dumps(content).encode() + b"\n")
 
     def _refuse_foreign(self) -> None:
@@ -344,7 +344,7 @@ class Lake:
 
     def _prepare(self) -> None:
         mark = self._mark()
-        if not self.local and mark is not None and mark.columns == _columns():
+        if not self.local and mark is not None and mark.columns == columns():
             return  # to ask an object store for each table takes seconds
         self.fs.create_dir(self.root, recursive=True)
         widened = set(mark.widened if mark else ())
@@ -355,7 +355,7 @@ class Lake:
                 if self.files(table.name):
                     widened.add(table.name)
                 self._publish(table, SCHEMA.removesuffix(".parquet"), table.arrow.empty_table())
-        if mark is None or (mark.widened, mark.columns) != (sorted(widened), _columns()):
+        if mark is None or (mark.widened, mark.columns) != (sorted(widened), columns()):
             self._put_mark(sorted(widened))
         if self.local:
             for folder in (self.root, *(posixpath.join(self.root, t.name) for t in LAKE_TABLES)):
@@ -472,7 +472,8 @@ class _Mark(NamedTuple):
 
 
 @cache
-def _columns() -> str:
+def columns() -> str:
+    """Names all tables of the lake with their columns and types: what changes where a lake must be prepared again."""
     told = repr([(table.name, [(c.name, str(c.type)) for c in table.columns]) for table in LAKE_TABLES])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

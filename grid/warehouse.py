@@ -43,7 +43,7 @@ from grid.ecosystems import ALL
 from grid.errors import LakeInvalid, QueryInvalid
 from grid.match import CHANNEL, REPOSITORIES
 from grid.schema import FACT_TABLES, LAKE_TABLES, Table
-from grid.store import SCHEMA, TABLES, VIEWS, VIEWS_MARK, Lake
+from grid.store import SCHEMA, TABLES, VIEWS, VIEWS_MARK, Lake, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,7 @@ def _macros(place: str, widened: Iterable[str]) -> str:
 @cache
 def _key() -> str:
     """Names the views of this program, and the types of their columns, for the version of DuckDB that is here."""
-    types = [(column.name, str(column.type)) for table in LAKE_TABLES for column in table.columns]
-    told = f"{duckdb.__version__}\n{sorted(statements().items())!r}\n{types!r}"
+    told = f"{duckdb.__version__}\n{sorted(statements().items())!r}\n{columns()}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 

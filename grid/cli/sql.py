@@ -44,13 +44,12 @@ def sql(
         raise UsageError(f"no format {format!r}", remedy=f"choose from {', '.join(FORMATS)}")
     if format == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet does not belong on a terminal", remedy="name a file with --output")
+    if image and statement is None:
+        raise UsageError("--image wants a query", remedy='scangrid sql --image IMAGE "select …"')
     store = open_lake(lake, create=False)
     with connect(store) as con:
-        if image:
-            found = find_image(con, image)
-            if statement is None:
-                raise UsageError("--image wants a query", remedy='scangrid sql --image IMAGE "select …"')
-            with of_image(store, found, statement) as one:
+        if image and statement is not None:
+            with of_image(store, find_image(con, image), statement) as one:
                 tables.write(query(one, statement), format, output)
             return
         if statement is not None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from grid.detectors import output_schema
 from grid.detectors._records import batch
-from grid.model import Wants
+from grid.model import CONTROL, Wants
 from grid.schema import DISTROS
 
 VERSION = 4
@@ -21,7 +21,6 @@ VERSION = 4
 _MAX_BYTES = 64 << 10
 """As much of a file is read; real ones have one KiB."""
 _MAX_TEXT = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|\\(?P<escaped>.)|(?P<plain>[^\s'\"\\]+)")
@@ -166,7 +165,7 @@ def _apk_repositories(text: str) -> _Said | None:
 
 def _fit(value: str) -> str:
     """A value without control characters, as long as any real one."""
-    return _CONTROL.sub(" ", value[:_MAX_TEXT]).strip()
+    return CONTROL.sub(" ", value[:_MAX_TEXT]).strip()
 
 
 _SILENT = "etc/apk/repositories"  # naming no edge is no fault of this file

@@ -22,7 +22,7 @@ _TEXT = re.compile(rb'"([^"\n]{1,200})"')
 _NAME = re.compile(r"[A-Za-z0-9_+-]*[A-Za-z][A-Za-z0-9_+-]*")
 _VERSION = re.compile(r"[A-Za-z0-9_+.~-]+")
 _HEAD = 1 << 20
-"""The field stands before the long ones; the largest file of opam's own repository has 60 KiB."""
+"""The field stands before the long ones."""
 
 
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:

@@ -42,7 +42,7 @@ SELECT w.ck,
        (sum(o.n) FILTER (w.kind = 'secrets'))::BIGINT AS secrets_hidden,
        (sum(w.n) FILTER (w.kind = 'malware'))::BIGINT AS malware,
        (sum(w.n) FILTER (w.kind = 'notes'))::BIGINT AS notes,
-       list({'kind': split_part(w.kind, ' ', 2), 'n': (w.n - coalesce(o.n, 0))::BIGINT}) 
+       list({'kind': split_part(w.kind, ' ', 2), 'n': (w.n - coalesce(o.n, 0))::BIGINT})
          FILTER (starts_with(w.kind, 'blind ') OR starts_with(w.kind, 'bare ')) AS blind,
        list({'name': w.kind[9:], 'n': (w.n - coalesce(o.n, 0))::BIGINT}) FILTER (starts_with(w.kind, 'foreign ')) AS strange
 FROM whole w LEFT JOIN minus o ON o.ck = w.ck AND o.kind = w.kind

@@ -19,7 +19,7 @@ told AS (
 ), summed AS (
   -- an SBOM and a record of its own may both tell of a package, which then counts once among all packages
   SELECT *, least(coalesce(list_sum([b.n for b in unlisted]), 0), coalesce(packages, 0) - coalesce(system, 0)) AS unwatched,
-         coalesce(list_sum([b.n for b in foreigners]), 0) AS strangers
+         least(coalesce(list_sum([b.n for b in foreigners]), 0), coalesce(system, 0)) AS strangers
   FROM told
 )
 SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers),

@@ -13,6 +13,7 @@ from grid.database import Database
 from grid.driver import LocalExecutor
 from grid.estate import Estate
 from grid.reports import results, terminal
+from grid.snapshot import snapshot
 from grid.store import Lake
 from grid.sweep import rematch, sweep
 from grid.testing.layers import ImageBuilder, LayerBuilder, write_layout
@@ -58,6 +59,11 @@ def test_what_lock_files_declare_is_told_apart_and_only_shown_when_asked_for(
     assert ask(lake, again) == [], "a detector that knows the layer does not run again"
     lock = "app/package-lock.json"
     assert ask(lake, packages) == [("lodash", "declared", lock), *installed, ("minimist", "declared", lock)]
+    told = f"SELECT * FROM sweep_vulnerabilities WHERE sweep_id = '{second.sweep_id}'"
+    with snapshot(lake, second.sweep_id, ["sweep_vulnerabilities"]) as taken:
+        rows = taken.execute(told).fetchall()
+    assert sorted(map(repr, rows)) == sorted(map(repr, ask(lake, told)))
+    assert any("'declared'" in repr(row) for row in rows)
     assert ask(lake, summary) == [(1, 2)]
     declared = "SELECT count(DISTINCT vuln_id) FROM vulnerabilities WHERE package = 'minimist'"
     assert ask(lake, problems) == [(len(before), len(before), *ask(lake, declared)[0])]
