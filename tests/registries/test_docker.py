@@ -526,6 +526,12 @@ def test_challenges_of_every_form_are_read(values: list[str], expected: list[Cha
     assert parse_challenges(values) == expected
 
 
+def test_a_word_that_is_too_long_is_no_scheme() -> None:
+    basic = Challenge("basic", {"realm": "x"})
+    assert parse_challenges([f'{"a" * 65}, Basic realm="x"']) == [basic]
+    assert parse_challenges([f'{"a" * 64}, Basic realm="x"']) == [Challenge("a" * 64), basic]
+
+
 def test_basic_authorization_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeRegistry(basic=("robot", PASSWORD)) as fake:
         fake.add("team/app", "1.0", IMAGE)

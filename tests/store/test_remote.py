@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -43,3 +44,14 @@ def test_a_file_that_is_written_again_is_read_again(lake: Lake, tmp_path: Path) 
         (tmp_path / second).unlink()
         lake.put("mark", b"")  # something is written, so lists are asked for again
         assert con.execute(names).fetchall() == [("curl",), ("openssl",), ("zlib",)]
+
+
+def test_a_lake_is_prepared_again_only_where_other_tables_or_columns_are_wanted(lake: Lake, tmp_path: Path) -> None:
+    described = tmp_path / "lake" / "packages" / "~schema.parquet"
+    described.unlink()
+    lake._prepare()
+    assert not described.exists()
+    mark = json.loads(lake.get("scangrid.json"))
+    lake.put("scangrid.json", json.dumps({**mark, "columns": "of an older program"}).encode())
+    lake._prepare()
+    assert described.exists() and json.loads(lake.get("scangrid.json")) == mark
