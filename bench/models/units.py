@@ -1,8 +1,11 @@
-"""Small things that run often: version keys, the secrets detector on plain text, programs told by their content."""
+"""Small things that run often: the hash of what was inflated, version keys, secrets in text, programs by content."""
 
 from __future__ import annotations
 
+import hashlib
 import random
+
+from isal import isal_zlib
 
 from bench.images import planted
 from bench.models import Outcome, Work, clock, median, one_core
@@ -11,15 +14,41 @@ from grid.detectors.packages import Packages
 from grid.ecosystems import ALL, Ecosystem
 from grid.ecosystems._programs import programs
 from grid.errors import VersionInvalid
+from grid.layers.blob import PIECE, hash_into
 from grid.testing import files_batch
 
 MB = 1_000_000
 
 
 def measure(work: Work) -> Outcome:
-    """``what``: ``keys``, ``secrets`` or ``programs``."""
+    """``what``: ``hash``, ``keys``, ``secrets`` or ``programs``."""
     one_core()
-    return {"keys": _keys, "secrets": _secrets, "programs": _programs}[work["what"]](work)
+    return {"hash": _hash, "keys": _keys, "secrets": _secrets, "programs": _programs}[work["what"]](work)
+
+
+def _hash(work: Work) -> Outcome:
+    data = random.Random(4).randbytes(PIECE)  # noqa: S311 - the same in every run
+    packed = isal_zlib.compress(data[:4096] * 16)
+    states = {"plain": hashlib.sha256(), "ours": hashlib.sha256()}
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    for _ in range(work["turns"]):
+        for name, state in states.items():
+            taken = 0.0
+            for _ in range(work["pieces"]):
+                isal_zlib.decompress(packed)
+                with clock() as told:
+                    if name == "plain":
+                        state.update(data)
+                    else:
+                        hash_into(state, data)
+                taken += told.cpu
+            times[name].append(taken)
+    rates = {name: work["pieces"] * PIECE / MB / median(taken) for name, taken in times.items()}
+    return Outcome(
+        counts={"equal": int(states["plain"].digest() == states["ours"].digest())},
+        wanted={"equal": 1},
+        figures={"gain": rates["ours"] / rates["plain"], **rates},
+    )
 
 
 def _keys(work: Work) -> Outcome:
