@@ -147,7 +147,7 @@ def _zip_behind_a_script(data: memoryview) -> bool:
 def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State) -> Iterator[Package | Note]:
     """``name`` is the archive's own file name, ``inside`` the way to it through the archives around it."""
     try:
-        found, seen, stopped = _zip.members(data, _is_wanted, state.entries)
+        found, seen, stopped = _zip.members(data, _WANTED, state.entries)
     except _zip.ZipInvalid as error:
         yield from state.note("Unparsable", inside, f"the archive cannot be read: {error}")
         return
@@ -190,10 +190,6 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
         yield from _package(pom, state)
     for member in nested:
         yield from _nested(member, data, inside, depth, state)
-
-
-def _is_wanted(name: bytes) -> bool:
-    return name.endswith(_WANTED)
 
 
 def _nested(member: _zip.Member, data: memoryview, inside: str, depth: int, state: _State) -> Iterator[Package | Note]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grid.ecosystems import _zip
 from grid.ecosystems._java import main_section, name_and_version
 from grid.ecosystems.maven import ECOSYSTEM
 from grid.model import Distro, Limits, Note, Package
@@ -324,6 +325,39 @@ def test_zip64_archives_are_read() -> None:
         for name, content in LOG4J.items():
             archive.writestr(name, content)
     assert found(out.getvalue(), "app.jar") == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 120),
+    st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=2),
+    st.integers(-60, 60),
+    st.integers(1, 300),
+)
+def test_a_directory_is_read_as_entry_by_entry_however_large_or_damaged_it_is(
+    count: int, damage: list[tuple[int, int]], cut: int, at_most: int
+) -> None:
+    names = [f"org/example/{'deep/' * (n % 7)}Class{n}.class" for n in range(count)]
+    names[:: count // 3 + 1] = [f"lib/{n}.jar" for n in range(len(names[:: count // 3 + 1]))]
+    listing = bytearray()
+    for n, name in enumerate(names):
+        extra = b"PK\x01\x02" * (n % 50 == 49) + b"x" * (n % 3)
+        lengths = pack("<HHH", len(name), len(extra), n % 2)
+        listing += b"PK\x01\x02" + b"\0" * 24 + lengths + b"\0" * 12 + name.encode() + extra + b"c" * (n % 2)
+    for place, value in damage:
+        listing[4 + place % (len(listing) - 4)] = value
+    if cut:
+        listing = listing[:cut] if cut < 0 and len(listing) > -cut else listing + b"\0" * abs(cut)
+    end = pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, count, count, len(listing), 0, 0)
+
+    def told(many: int) -> tuple[list[_zip.Member], int, str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_zip, "_MANY", many)
+            return _zip.members(memoryview(bytes(listing) + end), (b".jar", b"X.MF"), at_most)
+
+    assert told(46) == told(1 << 40)
+    if not damage and not cut and at_most >= count:
+        assert [member.name for member in told(46)[0]] == [name for name in names if name.endswith(".jar")]
 
 
 @settings(max_examples=150, deadline=None)
