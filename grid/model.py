@@ -63,6 +63,8 @@ class Wants:
     """``fnmatch`` patterns over the whole path; ``*`` crosses slashes. Keep them few: they cost most."""
     every: bool = False
     """Every regular file that is not empty (the secrets detector)."""
+    unless: str = ""
+    """A regex, matched from the beginning of the path: files that ``every`` does not mean."""
     executables: bool = False
     """Every regular file with an execute bit (build information of Go, Rust … binaries)."""
     max_bytes: int = 64 * MIB
@@ -71,10 +73,11 @@ class Wants:
 
     def matcher(self) -> Callable[[str, int], bool]:
         """A fast ``(path, mode) -> wanted`` that ignores size, so that what is too large can be noted."""
-        if self.every:
+        if self.every and not self.unless:
             return lambda path, mode: True
         names, suffixes, paths, executables = self.names, self.suffixes, self.paths, self.executables
         glob = any_glob(self.globs) if self.globs else None
+        left_out = re.compile(self.unless).match if self.every else None
 
         def wanted(path: str, mode: int) -> bool:
             return (
@@ -83,17 +86,21 @@ class Wants:
                 or (bool(suffixes) and path.endswith(suffixes))
                 or (executables and bool(mode & 0o111))
                 or (glob is not None and glob(path))
+                or (left_out is not None and left_out(path) is None)
             )
 
         return wanted
 
     def __or__(self, other: Wants) -> Wants:
+        some = [want.unless for want in (self, other) if want.every]
+        both = "".join(f"(?={unless})" for unless in dict.fromkeys(some)) if all(some) else ""
         return Wants(
             names=self.names | other.names,
             suffixes=tuple(dict.fromkeys(self.suffixes + other.suffixes)),
             paths=self.paths | other.paths,
             globs=tuple(dict.fromkeys(self.globs + other.globs)),
             every=self.every or other.every,
+            unless=both,
             executables=self.executables or other.executables,
             max_bytes=max(self.max_bytes, other.max_bytes),
             head=self.head or other.head,

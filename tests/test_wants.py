@@ -25,3 +25,16 @@ def test_globs_mean_what_fnmatch_says(globs: tuple[str, ...]) -> None:
         assert wanted(path, 0o644) == any(fnmatchcase(path, glob) for glob in globs)
 
     check()
+
+
+WANTS = st.builds(
+    Wants,
+    names=st.frozensets(st.sampled_from(["a", "b"])),
+    every=st.booleans(),
+    unless=st.sampled_from(["", "x/", "^x/y|a"]),
+)
+
+
+@given(WANTS, WANTS, st.sampled_from(["a", "b", "c", "x/a", "x/c", "x/y/c"]))
+def test_a_union_wants_what_one_of_the_two_wants(one: Wants, other: Wants, path: str) -> None:
+    assert (one | other).matcher()(path, 0o644) == any(w.matcher()(path, 0o644) for w in (one, other))

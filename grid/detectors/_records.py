@@ -40,11 +40,14 @@ def _dispatcher(wants: tuple[Wants, ...]) -> Callable[[str, int], list[int]]:
     names: dict[str, list[int]] = {}
     paths: dict[str, list[int]] = {}
     always: list[int] = []
+    nearly: list[tuple[int, re.Pattern[str]]] = []
     executables: list[int] = []
     endings: list[tuple[str, int]] = []
     globs: list[tuple[re.Pattern[str], int]] = []
     for i, want in enumerate(wants):
-        if want.every:
+        if want.every and want.unless:
+            nearly.append((i, re.compile(want.unless)))
+        elif want.every:
             always.append(i)
         if want.executables:
             executables.append(i)
@@ -63,6 +66,7 @@ def _dispatcher(wants: tuple[Wants, ...]) -> Callable[[str, int], list[int]]:
             found += (i for suffix, i in endings if path.endswith(suffix))
         if mode & 0o111:
             found += executables
+        found += (i for i, left_out in nearly if left_out.match(path) is None)
         if any_glob and any_glob(path):
             found += (i for glob, i in globs if glob.match(path))
         return sorted(set(found)) if len(found) > 1 else found

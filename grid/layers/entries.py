@@ -7,8 +7,10 @@ grow with the bytes of a layer.
 from __future__ import annotations
 
 import mmap
+import re
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +35,11 @@ Remark = Callable[[int, Note], None]
 _FLUSH_ROWS = 20_000
 _TEXT_PROBE = 8192
 """A file too large for a detector that wants every file is noted if its first bytes hold no NUL: it is text."""
-_SPARE_BYTES = 64 << 20
+_SPARE_BYTES = 96 << 20
 """The largest buffer that is kept for the next batch."""
 _LARGEST = -1
+_MAX_BATCHES = 16
+"""Sets of detectors whose files wait at the same time. Those that come with scangrid make some eight."""
 _MAX_CONTENT = (1 << 31) - 1  # Arrow's binary offsets have 32 bits
 
 
@@ -45,12 +49,15 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
     paths: dict[str, int] = {}
     by_suffix: list[tuple[int, tuple[str, ...]]] = []
     slow: list[tuple[int, Callable[[str, int], bool]]] = []
+    nearly: list[tuple[int, Callable[[str], object]]] = []
     always = executables = 0
     for place, want in enumerate(wants):
         bit = 1 << place
-        if want.every:
+        if want.every and not want.unless:
             always |= bit
             continue
+        if want.every:
+            nearly.append((bit, re.compile(want.unless).match))
         for name in want.names:
             names[name] = names.get(name, 0) | bit
         for path in want.paths:
@@ -62,11 +69,14 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
         if want.globs:
             slow.append((bit, Wants(globs=want.globs).matcher()))
     suffixes = tuple({suffix for _, some in by_suffix for suffix in some})
-    globs = tuple({glob for want in wants if not want.every for glob in want.globs})
+    globs = tuple({glob for want in wants if want.unless or not want.every for glob in want.globs})
     of_a_glob = any_glob(globs) if globs else None
 
     def classify(path: str, mode: int) -> int:
         bits = always
+        for bit, left_out in nearly:
+            if left_out(path) is None:
+                bits |= bit
         name = path[path.rfind("/") + 1 :]
         if name in names:
             bits |= names[name]
@@ -91,14 +101,15 @@ class _Spare(threading.local):
     """Buffers for the next batches of this thread: memory never touched before costs more than its filling."""
 
     def __init__(self) -> None:
-        self._buffers: dict[int, mmap.mmap] = {}
+        self._buffers: dict[int, list[mmap.mmap]] = {}
 
     def take(self, size: int, largest: bool = False) -> mmap.mmap:
         """A buffer of that size, with anything in it; of at least that size if it is for the ``largest`` files."""
-        spare = self._buffers.pop(_LARGEST if largest else size, None)
+        kept = self._buffers.get(_LARGEST if largest else size)
+        spare = kept.pop() if kept else None
         if spare is None or len(spare) < size:
             spare = None  # let go before another one comes
-            spare = mmap.mmap(-1, max(size, _SPARE_BYTES) if largest else size)  # what is not touched costs nothing
+            spare = _pages(max(size, _SPARE_BYTES) if largest else size)  # what is not touched costs nothing
         return spare
 
     def give(self, buffer: mmap.mmap, largest: bool = False) -> None:
@@ -108,51 +119,58 @@ class _Spare(threading.local):
         except (BufferError, SystemError, ValueError):
             return
         if len(buffer) <= _SPARE_BYTES:
-            self._buffers[_LARGEST if largest else len(buffer)] = buffer
+            self._buffers.setdefault(_LARGEST if largest else len(buffer), []).append(buffer)
+
+
+def _pages(size: int) -> mmap.mmap:
+    """Fresh memory, in large pages where the system gives them: they take a fraction of the time."""
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(AttributeError, OSError):  # Linux, unless it was built without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 _spare = _Spare()
 
 
 class _Batch:
-    """Files gathered in one buffer, which is used again once nobody holds it."""
+    """Files that the same detectors want, gathered in one buffer, which is used again once nobody holds it."""
 
-    def __init__(self, capacity: int, places: int, emit: Emit, alone: bool = False) -> None:
+    def __init__(self, capacity: int, bits: int, emit: Emit, alone: bool = False) -> None:
         self._capacity = capacity
         self._alone = alone
-        self._places = places
+        self._bits = bits
         self._emit = emit
         self._buffer: mmap.mmap | None = None
+        self._view = memoryview(b"")
         self._used = 0
-        self._rows: list[tuple[str, int, int, int]] = []
+        self._rows: list[tuple[str, int, int]] = []
         self._ends = [0]
 
-    def add(
-        self, path: str, size: int, mode: int, bits: int, fill: Callable[[memoryview], None], stated: int = -1
-    ) -> None:
+    def add(self, path: str, size: int, mode: int, fill: Fill, stated: int) -> None:
         """Append a file, whose content ``fill`` writes into the memory given to it; ``stated`` is its whole size."""
         if size > self._capacity - self._used or len(self._rows) >= _FLUSH_ROWS:
             self.flush()
         if size > self._capacity:  # a batch of its own, in memory of its own
-            alone = _Batch(size, self._places, self._emit, alone=True)
-            alone.add(path, size, mode, bits, fill, stated)
+            alone = _Batch(size, self._bits, self._emit, alone=True)
+            alone.add(path, size, mode, fill, stated)
             alone.flush()
             return
         if self._buffer is None:
             self._buffer = _spare.take(self._capacity, self._alone)
+            self._view = memoryview(self._buffer)
         used = self._used
         if size:
-            with memoryview(self._buffer) as view:
-                fill(view[used : used + size])
+            fill(self._view[used : used + size])
         self._used = used + size
         self._ends.append(self._used)
-        self._rows.append((path, size if stated < 0 else stated, mode, bits))
+        self._rows.append((path, stated, mode))
 
     def flush(self) -> None:
-        """Give each detector its files of the batch."""
+        """Give each detector the files of the batch."""
         if not self._rows or self._buffer is None:
             return
-        paths, sizes, modes, bits = zip(*self._rows, strict=True)
+        paths, sizes, modes = zip(*self._rows, strict=True)
         ends = pa.py_buffer(np.array(self._ends, dtype=np.int32))
         content = pa.BinaryArray.from_buffers(
             pa.binary(), len(paths), [None, ends, pa.py_buffer(self._buffer).slice(0, self._used)]
@@ -161,19 +179,37 @@ class _Batch:
         files = pa.RecordBatch.from_arrays(columns, schema=FILES)
         del columns, content
         self._rows, self._ends, self._used = [], [0], 0
-        _hand_out(files, np.array(bits, dtype=np.int64), self._places, self._emit)
+        for place in _places(self._bits):
+            self._emit(place, files)
         del files
+        self._view.release()
         _spare.give(self._buffer, self._alone)
         self._buffer = None
 
 
-def _hand_out(files: pa.RecordBatch, bits: npt.NDArray[np.int64], places: int, emit: Emit) -> None:
-    for place in range(places):
-        rows = np.flatnonzero(bits & (1 << place))
-        if len(rows) == len(bits):
-            emit(place, files)
-        elif len(rows):
-            emit(place, files.take(pa.array(rows)))
+class _Batches:
+    """A batch for each set of detectors, so that each is handed to all of its set as it is, uncopied."""
+
+    def __init__(self, capacity: int, most_wanted: int, emit: Emit) -> None:
+        self._capacity = capacity
+        self._most_wanted = most_wanted
+        self._emit = emit
+        self._batches: dict[int, _Batch] = {}
+
+    def of(self, bits: int) -> _Batch:
+        """That of the set ``bits``. Most files go to ``most_wanted``; the others' batches are smaller."""
+        batch = self._batches.get(bits)
+        if batch is None:
+            if len(self._batches) >= _MAX_BATCHES:
+                self.flush()
+                self._batches.clear()
+            capacity = self._capacity if bits == self._most_wanted else max(self._capacity // 4, 1)
+            batch = self._batches[bits] = _Batch(capacity, bits, self._emit)
+        return batch
+
+    def flush(self) -> None:
+        for batch in self._batches.values():
+            batch.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +296,7 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
     every = sum(1 << place for place, want in enumerate(wants) if want.every)
     heads = sum(1 << place for place, want in enumerate(wants) if want.head)
     sieve = _Sieve(stream, every, heads, [min(want.max_bytes, _MAX_CONTENT) for want in wants], remark)
-    # Nearly every file is wanted by all detectors of the kind "every": a batch of such files is handed to them as it
-    # is, uncopied. The others go by another batch.
-    main = _Batch(limits.batch_bytes, len(wants), emit)
-    side = _Batch(max(limits.batch_bytes // 4, 1), len(wants), emit) if every else main
+    batches = _Batches(limits.batch_bytes, every, emit)
     columns = _Columns()
     rows = columns.rows
     whole = _filler(stream)
@@ -290,14 +323,13 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
                 if segments is not None:
                     stream.charge(size - sum(length for _, length in segments))
                     fill = _sparse_filler(whole, segments)
-                (main if bits & every == every else side).add(path, taken, owner[0], bits, fill, size)
+                batches.of(bits).add(path, taken, owner[0], fill, size)
         elif kind == tar.HARDLINK and link is not None:
             missed = classify(path, owner[0]) & ~every
             if missed:
                 for place in _places(missed & ~classify(link, owner[0])):
                     remark(place, Note("HardLinkNotRead", f"its content stands under {link[:200]!r}", path))
-    main.flush()
-    side.flush()
+    batches.flush()
     return columns.listing()
 
 

@@ -306,6 +306,7 @@ def test_dispatch_equals_asking_each_reader_in_turn() -> None:
         Wants(executables=True),
         Wants(globs=("*/a*",), names=frozenset({"x"})),
         Wants(every=True),
+        Wants(every=True, unless="var/|a"),
     ]
     matchers = [w.matcher() for w in wants]
     dispatch = dispatcher(wants)

@@ -184,6 +184,26 @@ def test_each_detector_gets_the_files_it_wants():
     assert notes(facts) == {("secrets", "b/package.json", "FileTooLarge")}
 
 
+def test_each_gets_its_files_whoever_else_wants_them_and_however_many_sets_of_wishes_there_are():
+    names = [f"name{n}" for n in range(20)]
+    some = [Recorder(Wants(names=frozenset({name, names[0]}))) for name in names]
+    every = Recorder(Wants(every=True, unless="left/out/"))
+    builder = LayerBuilder()
+    files = {f"{folder}/{name}": f"{folder}{name}".encode() * 9 for folder in ("a", "left/out", "b") for name in names}
+    for path, content in files.items():
+        builder.file(path, content)
+    scan(builder.file("left/out/other", b"text").blob(), every, *some, limits=Limits(batch_bytes=400))
+    assert every.files == {path: content for path, content in files.items() if not path.startswith("left")}
+    for recorder in some:
+        assert recorder.files == {p: c for p, c in files.items() if p.rpartition("/")[2] in recorder.wants.names}
+
+
+def test_what_a_detector_leaves_out_is_not_noted_as_too_large():
+    every = Recorder(Wants(every=True, unless="usr/share/doc/", max_bytes=10))
+    built = LayerBuilder().file("usr/share/doc/changes", b"t" * 99).file("changes", b"t" * 99).blob()
+    assert notes(scan(built, every)) == {("secrets", "changes", "FileTooLarge")}
+
+
 def test_a_file_too_large_is_noted_unless_it_is_a_binary_that_nobody_named():
     every, named = Recorder(Wants(every=True, max_bytes=10)), Recorder(replace(PACKAGES, max_bytes=10), "packages")
     built = (
@@ -225,6 +245,7 @@ WANTS = st.builds(
     paths=st.frozensets(st.sampled_from(["a", "x/c", "x/a"])),
     globs=st.lists(st.sampled_from(["x/*.py", "*/a", "?"])).map(tuple),
     every=st.booleans(),
+    unless=st.sampled_from(["", "x/", "^a|^x/y"]),
     executables=st.booleans(),
 )
 
