@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import pickle
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +177,33 @@ def test_documentation_and_tests_of_packages_are_no_news(path: str) -> None:
     assert ids((path, PEM), ("srv/app/tests/server.key", PEM)) == [("srv/app/tests/server.key", "private-key", 1)]
 
 
+def test_documentation_and_package_databases_are_not_even_read() -> None:
+    wanted = DETECTOR.wants.matcher()
+    unread = ["usr/share/doc/x/key.pem", "usr/local/share/man/x", "var/lib/dpkg/info/x.md5sums", "lib/apk/db/installed"]
+    read = ["var/lib/dpkg/info/x.postinst", "srv/usr/share/doc/key.pem", "usr/share/doc.pem", "usr/share/x/key.pem"]
+    assert [path for path in unread + read if wanted(path, 0o644)] == read
+    for path in unread:
+        assert ids((path, PEM)) == [], "nor would they be reported"
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress], ids=lambda f: f.__module__)
+def test_compressed_files_are_not_looked_into(compress: Callable[[bytes], bytes]) -> None:
+    after = b"\n" + GITHUB + b"\n"
+    assert ids(("srv/a", compress(bytes(9)) + b"\0" + after), ("srv/b", b"\0" + after)) == [("srv/b", "github-pat", 2)]
+
+
 def test_generic_rules_keep_out_of_installed_packages() -> None:
     text = b'client_secret = "' + made("{hex:64}") + b'"\n'
     assert ids(("usr/lib/python3/dist-packages/oauth/client.py", text)) == []
     assert ids(("srv/app/client.py", text)) == [("srv/app/client.py", "generic-secret", 1)]
+
+
+@pytest.mark.parametrize(
+    "path", ["var/lib/jenkins/.ssh/id_rsa", "etc/ssl/certs/server.pem", "usr/local/share/app/id_rsa", "home/a.ipynb"]
+)
+def test_private_keys_are_found_where_packages_and_people_leave_things(path: str) -> None:
+    generic = b'client_secret = "' + made("{hex:64}") + b'"\n'
+    assert ids((path, generic + PEM), ("usr/lib/app/server.pem", PEM)) == [(path, "private-key", 2)]
 
 
 def test_files_known_by_their_name_need_no_nomination() -> None:

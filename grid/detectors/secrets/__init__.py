@@ -26,7 +26,7 @@ from grid.schema import LAKE_SCHEMA_VERSION, SECRETS
 
 __all__ = ["DETECTOR", "SecretsDetector"]
 
-_LOGIC = 1
+_LOGIC = 2
 """Raise it when the same rules would give other rows."""
 _SCHEMA = output_schema(SECRETS)
 
@@ -54,7 +54,7 @@ class SecretsDetector:
 
     @property
     def wants(self) -> Wants:
-        return Wants(every=True, max_bytes=10 * MIB)
+        return Wants(every=True, unless=self.rules.nowhere, max_bytes=10 * MIB)
 
     @property
     def schema(self) -> pa.Schema:

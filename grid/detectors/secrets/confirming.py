@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grid.detectors.secrets.rules import Rule, RuleSet
+from grid.detectors.secrets.rules import KINDS, Rule, RuleSet
 from grid.detectors.secrets.values import entropy
 
 _SNIFFED = 8192
@@ -49,12 +49,12 @@ def confirm(
     """
     if rules.files is not None and rules.files.search(path):
         return [], []
-    packaged = rules.packaged is not None and rules.packaged.search(path) is not None
+    kinds = _kinds(rules, path)
     found: list[Finding] = []
     notes: list[str] = []
     for index in (*np.unique(which), *range(rules.nominated, len(rules.rules))):
         rule = rules.rules[index]
-        if not _looks(rule, path, text, packaged):
+        if not _looks(rule, path, text, kinds):
             continue
         if rule.spec.by_path:
             windows, cut = [(0, min(len(content), _MAX_NAMED))], False
@@ -68,10 +68,17 @@ def confirm(
     return _distinct(found), notes
 
 
-def _looks(rule: Rule, path: str, text: bool, packaged: bool) -> bool:
+def _kinds(rules: RuleSet, path: str) -> Collection[str]:
+    """Of which kinds the rules are that look into a file."""
+    if rules.packaged is not None and rules.packaged.search(path):
+        return ("provider",)
+    return ("provider", "shape") if rules.mixed is not None and rules.mixed.search(path) else KINDS
+
+
+def _looks(rule: Rule, path: str, text: bool, kinds: Collection[str]) -> bool:
     return (
         (text or rule.spec.binary)
-        and (not packaged or rule.spec.kind == "provider")
+        and rule.spec.kind in kinds
         and (rule.paths is None or rule.paths.search(path) is not None)
         and (rule.not_paths is None or rule.not_paths.search(path) is None)
     )

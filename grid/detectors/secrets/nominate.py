@@ -12,6 +12,18 @@ from grid.detectors.secrets.confirming import is_text
 from grid.detectors.secrets.rules import Rule
 from grid.patterns import Ints, Patterns
 
+_TEXT, _BINARY, _COMPRESSED = range(3)
+_COMPRESSIONS = (
+    b"PK\x03\x04",  # ZIP: jars, wheels
+    b"JM\1\0",  # modules of Java
+    b"\x1f\x8b\x08",  # gzip
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",  # Zstandard
+    b"7z\xbc\xaf\x27\x1c",
+)
+"""How compressed files begin: hardly anything in them can be read as it lies there."""
+
 
 class Nominator(Patterns):
     """Rules compiled together; safe to share between threads, not to pickle."""
@@ -22,7 +34,8 @@ class Nominator(Patterns):
 
 
 class Nominators:
-    """All rules for text; for binary files only those that look into them, which takes less than half the time."""
+    """All rules for text; for binary files only those that look into them, which takes less than half the time; for
+    compressed ones none."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._every = Nominator(rules)
@@ -36,11 +49,11 @@ class Nominators:
     def scan_rows(self, data: memoryview, offsets: Ints) -> tuple[Ints, Ints]:
         """The same of the rows that lie in ``data`` between ``offsets``: neighbours of one kind in one call."""
         found: list[tuple[Ints, Ints]] = []
-        for start, end, text in _runs(data, offsets.tolist()):
+        for start, end, kind in _runs(data, offsets.tolist()):
             part = data[start:end]
-            if text:
+            if kind == _TEXT:
                 rules, ends = self._every.scan(part)
-            elif self._few is not None:
+            elif kind == _BINARY and self._few is not None:
                 rules, ends = self._few.scan(part)
                 rules = self._places[rules]
             else:
@@ -52,14 +65,20 @@ class Nominators:
         return np.concatenate([r for r, _ in found]), np.concatenate([e for _, e in found])
 
 
-def _runs(data: memoryview, offsets: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, text) of runs of rows that are all text or all binary."""
-    first, kind = offsets[0], True
+def _runs(data: memoryview, offsets: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """(start, end, kind) of runs of rows that are all of one kind."""
+    first, of_all = offsets[0], _TEXT
     for start, end in itertools.pairwise(offsets):
-        text = is_text(data[start:end])
-        if text != kind:
+        kind = _kind(data[start:end])
+        if kind != of_all:
             if start > first:
-                yield first, start, kind
-            first, kind = start, text
+                yield first, start, of_all
+            first, of_all = start, kind
     if offsets[-1] > first:
-        yield first, offsets[-1], kind
+        yield first, offsets[-1], of_all
+
+
+def _kind(content: memoryview) -> int:
+    if is_text(content):
+        return _TEXT
+    return _COMPRESSED if bytes(content[:6]).startswith(_COMPRESSIONS) else _BINARY

@@ -132,6 +132,8 @@ class Noise(BaseModel):
     """Paths in which no rule looks."""
     packaged: tuple[Regex, ...] = ()
     """Paths of files that came with a package, in which only rules of kind ``provider`` look."""
+    mixed: tuple[Regex, ...] = ()
+    """Paths of files that came with a package or did not, in which rules of kind ``generic`` do not look."""
     placeholders: tuple[Regex, ...] = ()
     weak: tuple[Regex, ...] = ()
     """Placeholders that only count for rules that are not of kind ``provider``."""
@@ -196,7 +198,10 @@ class RuleSet:
     named: str
     """Regex (RE2) over paths: files that some rule searches by path; "" if no rule does."""
     files: re.Pattern[str] | None
+    nowhere: str
+    """Regex of those of ``files`` that go by the beginning of a path, which is told in no time; "" if none does."""
     packaged: re.Pattern[str] | None
+    mixed: re.Pattern[str] | None
 
 
 def builtin_sources() -> tuple[Source, ...]:
@@ -242,7 +247,9 @@ def load_rules(sources: tuple[Source, ...]) -> RuleSet:
     rules = tuple(sorted(rules, key=lambda rule: rule.spec.by_path))
     named = "|".join(f"(?:{path})" for rule in rules if rule.spec.by_path for path in rule.spec.paths)
     count = sum(not rule.spec.by_path for rule in rules)
-    return RuleSet(rules, count, named, _paths(noise.files, NOISE), _paths(noise.packaged, NOISE))
+    nowhere = "|".join(f"(?:{path})" for path in noise.files if path.startswith("^"))
+    nothing, packaged, mixed = (_paths(paths, NOISE) for paths in (noise.files, noise.packaged, noise.mixed))
+    return RuleSet(rules, count, named, nothing, nowhere, packaged, mixed)
 
 
 def _parse(name: str, text: bytes) -> Any:
