@@ -50,6 +50,10 @@ class Patterns:
             raise RuleInvalid(f"{len(patterns)} rules are more than the {1 << _ID_BITS} that fit one database")
         self._patterns = tuple(patterns)
         self._local = threading.local()
+        self._database: hyperscan.Database | None = None
+        self.from_cache = False
+        if not patterns:  # nothing that Hyperscan would compile: nothing is found
+            return
         file = (folder or cache.folder()) / f"{kind}-{self._key()}.hsdb"
         database = _load(file)
         self.from_cache = database is not None
@@ -70,7 +74,7 @@ class Patterns:
             append(end << _ID_BITS | pattern)
             return len(hits) >= at_most
 
-        if data.nbytes:
+        if data.nbytes and self._database is not None:
             with suppress(hyperscan.ScanTerminated):
                 # the stub knows str and bytes only; any buffer will do, and none is copied
                 self._database.scan(  # type: ignore[type-var]

@@ -214,6 +214,19 @@ def test_files_known_by_their_name_need_no_nomination() -> None:
     assert ids(("root/.pgpass", b"db.corp:5432:app:bot:qPx7Rt9sLm\n")) == [("root/.pgpass", "pgpass-password", 1)]
 
 
+def test_a_name_with_a_line_break_and_names_that_touch_mislead_nobody() -> None:
+    key = made("{hex:32}")
+    files = [
+        ("srv/config", key),
+        ("master.key", key),
+        ("srv/a\nb/config/master.key", key),
+        ("srv/config/master.key", key),
+    ]
+    rows = DETECTOR.detect(files_batch(files).slice(1)).to_pylist()
+    assert [row["path"] for row in rows] == ["srv/a\nb/config/master.key", "srv/config/master.key"]
+    assert {row["rule_id"] for row in rows} == {"rails-master-key"}
+
+
 def test_a_slice_of_a_batch_is_read_as_what_it_is() -> None:
     whole = files_batch([("srv/a", GITHUB), ("srv/b", b""), ("srv/c", b"\n" + AWS), ("srv/d", GITHUB)])
     rows = DETECTOR.detect(whole.slice(1, 2)).to_pylist()

@@ -148,6 +148,19 @@ def test_what_hyperscan_cannot_compile_is_named(tmp_path: Path) -> None:
         Nominator(rules, tmp_path)
 
 
+def test_a_path_that_hyperscan_cannot_compile_is_named() -> None:
+    by_path = GOOD.replace("examples:", "by_path: true\n    paths: ['{}$']\n    examples:")
+    batch = files_batch([("srv/acme.txt", expand("acme_{lowernum:20}", random.Random(3)).encode())])
+
+    def found(path: str) -> list[str]:
+        rules = (("acme.yaml", by_path.replace("{}", path).encode()),)
+        return [row["path"] for row in SecretsDetector(extra=rules, builtin=False).detect(batch).to_pylist()]
+
+    assert found(r"(?:^|/)acme\.txt") == ["srv/acme.txt"]
+    with pytest.raises(RuleInvalid, match=r"acme\.yaml: rule acme-token: paths: "):
+        found("(?<!a)cme.txt")
+
+
 def test_without_hyperscan_the_import_says_so() -> None:
     script = (
         "import sys; sys.modules['hyperscan'] = None\n"

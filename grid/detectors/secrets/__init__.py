@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grid.detectors import output_schema
@@ -71,7 +70,7 @@ class SecretsDetector:
         data, offsets = _joined(files.column("content"))
         paths = files.column("path")
         table = _Rows()
-        for row, content, which, ends in _candidates(data, offsets, nominator, _named(rules, paths)):
+        for row, content, which, ends in _candidates(data, offsets, nominator, nominator.scan_paths(paths)):
             path = paths[row].as_py()
             found, notes = confirm(rules, path, content, is_text(content), which, ends)
             table.add(path, content, found[: self.limits.max_facts_per_file])
@@ -89,7 +88,7 @@ class SecretsDetector:
         data, offsets = _joined(contents)
         paths = files.column("path")
         found: list[tuple[int, int, int]] = []
-        for row, content, which, ends in _candidates(data, offsets, nominator, _named(rules, paths)):
+        for row, content, which, ends in _candidates(data, offsets, nominator, nominator.scan_paths(paths)):
             if len(content) == offsets[row + 1] - offsets[row]:
                 secrets, _ = confirm(rules, paths[row].as_py(), content, is_text(content), which, ends)
                 found += [(row, finding.start, finding.end) for finding in secrets]
@@ -108,15 +107,7 @@ _builtin = lru_cache(maxsize=1)(builtin_sources)
 @lru_cache(maxsize=4)
 def _engine(sources: tuple[Source, ...]) -> tuple[RuleSet, Nominators]:
     rules = load_rules(sources)
-    return rules, Nominators(rules.rules[: rules.nominated])
-
-
-def _named(rules: RuleSet, paths: pa.Array) -> list[int]:
-    """Rows of files in which a rule looks for the sake of their path."""
-    if not rules.named or not len(paths):
-        return []
-    mask = pc.match_substring_regex(paths, rules.named)
-    return [int(row) for row in np.flatnonzero(mask.to_numpy(zero_copy_only=False))]
+    return rules, Nominators(rules)
 
 
 def _joined(content: pa.Array) -> tuple[memoryview, NDArray[np.int64]]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from grid.detectors.secrets.confirming import is_text
-from grid.detectors.secrets.rules import Rule
+from grid.detectors.secrets.rules import Rule, RuleSet
 from grid.patterns import Ints, Patterns
 
 _TEXT, _BINARY, _COMPRESSED = range(3)
@@ -37,14 +39,30 @@ class Nominators:
     """All rules for text; for binary files only those that look into them, which takes less than half the time; for
     compressed ones none."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, ruleset: RuleSet) -> None:
+        rules = ruleset.rules[: ruleset.nominated]
         self._every = Nominator(rules)
         self._places = np.array([i for i, rule in enumerate(rules) if rule.spec.binary], dtype=np.int64)
-        self._few = Nominator([rules[i] for i in self._places]) if len(self._places) else None
+        self._few = Nominator([rules[i] for i in self._places])
+        named = [
+            (f"{rule.where}: paths", f"(?m:{path})")
+            for rule in ruleset.rules[ruleset.nominated :]
+            for path in rule.spec.paths
+        ]
+        self._by_path = Patterns("secrets", named)
 
     def scan(self, data: memoryview) -> tuple[Ints, Ints]:
         """As ``Nominator.scan``, for what is known to be text."""
         return self._every.scan(data)
+
+    def scan_paths(self, paths: pa.Array) -> list[int]:
+        """Rows of files in which a rule may look for the sake of their path, and perhaps a few others."""
+        if not len(paths):
+            return []
+        lines = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(paths)], pa.int32()), paths), "\n")
+        _, ends = self._by_path.scan(memoryview(lines[0].as_buffer()).cast("B"))
+        starts_of_next = np.cumsum(pc.binary_length(paths).to_numpy().astype(np.int64) + 1)
+        return [int(row) for row in np.unique(np.searchsorted(starts_of_next, ends - 1, side="right"))]
 
     def scan_rows(self, data: memoryview, offsets: Ints) -> tuple[Ints, Ints]:
         """The same of the rows that lie in ``data`` between ``offsets``: neighbours of one kind in one call."""
@@ -53,7 +71,7 @@ class Nominators:
             part = data[start:end]
             if kind == _TEXT:
                 rules, ends = self._every.scan(part)
-            elif kind == _BINARY and self._few is not None:
+            elif kind == _BINARY:
                 rules, ends = self._few.scan(part)
                 rules = self._places[rules]
             else:

@@ -195,8 +195,6 @@ class RuleSet:
     """Those that are nominated first, those that go by path after them."""
     nominated: int
     """How many are nominated."""
-    named: str
-    """Regex (RE2) over paths: files that some rule searches by path; "" if no rule does."""
     files: re.Pattern[str] | None
     nowhere: str
     """Regex of those of ``files`` that go by the beginning of a path, which is told in no time; "" if none does."""
@@ -245,11 +243,10 @@ def load_rules(sources: tuple[Source, ...]) -> RuleSet:
         if rule.file not in ours:
             rule.checked()
     rules = tuple(sorted(rules, key=lambda rule: rule.spec.by_path))
-    named = "|".join(f"(?:{path})" for rule in rules if rule.spec.by_path for path in rule.spec.paths)
     count = sum(not rule.spec.by_path for rule in rules)
     nowhere = "|".join(f"(?:{path})" for path in noise.files if path.startswith("^"))
     nothing, packaged, mixed = (_paths(paths, NOISE) for paths in (noise.files, noise.packaged, noise.mixed))
-    return RuleSet(rules, count, named, nothing, nowhere, packaged, mixed)
+    return RuleSet(rules, count, nothing, nowhere, packaged, mixed)
 
 
 def _parse(name: str, text: bytes) -> Any:
