@@ -68,6 +68,8 @@ _JOINED = re.compile(r"([A-Za-z][A-Za-z0-9]*[A-Za-z])([0-9]+(?:\.[0-9]+){2,})")
 """Without a hyphen, as in ``py4j0.10.9.9.jar``; three numbers, for names end in one or two (``struts2``)."""
 _BUNDLE = re.compile(r"([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)_([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9._-]*)")
 """How Eclipse names its bundles."""
+_ANY = re.compile(r"\.x(?![A-Za-z0-9])")
+"""``3.x``: any version, as Debian's repository of jars has it beside the true one."""
 _DERBY = re.compile(r"([0-9]+\.[0-9]+)\.([0-9]{1,3})([0-9]{6})(?:\.[0-9?]+)?")
 """Derby's bundles: 10.14.2.1 is 10.14.2000001, and a build number or question marks."""
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
@@ -330,7 +332,7 @@ def _from_manifest(headers: dict[str, str], stem: str) -> _Identity | None:
     group = headers.get("group-id", "")  # Jenkins
     if headers.get("plugin-version") and headers.get("short-name"):
         artifact, version = headers["short-name"], headers["plugin-version"].partition(" ")[0]
-    elif named is not None:
+    elif named is not None and not _ANY.search(named[1]):
         artifact, version = named
     else:
         for header in ("implementation-version", "bundle-version", "specification-version"):
@@ -341,7 +343,7 @@ def _from_manifest(headers: dict[str, str], stem: str) -> _Identity | None:
                 break
             version = ""
         title = headers.get("implementation-title", "")
-        artifact = title if stem.lower() in _PLACEHOLDERS and _TOKEN.fullmatch(title) else stem
+        artifact = title if stem.lower() in _PLACEHOLDERS and _TOKEN.fullmatch(title) else named[0] if named else stem
         if version and f"-{version}-" in artifact:
             artifact = artifact.partition(f"-{version}-")[0]  # a classifier that we do not know
     if not group:

@@ -76,7 +76,7 @@ class Program:
     bitnami: str = ""
     """Name in the advisories of Bitnami; "" if they do not list it."""
     cpe: tuple[str, ...] = ()
-    """``vendor:product`` as the CPE dictionary of the NVD has them."""
+    """``vendor:product`` as the CPE dictionary of the NVD has them; ``o:vendor:product`` of what is no application."""
     tried: str = ""
     """The real files it was tried on; "": written from published strings only."""
     examples: tuple[str, ...] = ()
@@ -108,7 +108,8 @@ class Program:
     def cpes(self, version: str) -> tuple[str, ...]:
         """CPE 2.3 names of a version."""
         bound = re.sub(r"([^A-Za-z0-9._-])", r"\\\1", version)
-        return tuple(f"cpe:2.3:a:{cpe}:{bound}:*:*:*:*:*:*:*" for cpe in self.cpe)
+        whole = (cpe if cpe.count(":") == 2 else f"a:{cpe}" for cpe in self.cpe)
+        return tuple(f"cpe:2.3:{cpe}:{bound}:*:*:*:*:*:*:*" for cpe in whole)
 
 
 @dataclass(slots=True)

@@ -32,13 +32,16 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
         yield from found(name, data, places)
 
 
+_KERNELS = ("boot/vmlinuz-*",)
+"""No execute bit, and a version in the name: what a rule's pattern of names alone would not be read for."""
+
 ECOSYSTEM = Ecosystem(
     name="generic",
     version=fingerprint(),
     key=key,
     namespace=language("Bitnami"),
     osv=(),
-    wants=Wants(executables=True, names=names(), max_bytes=_binary.MAX_BYTES, head=True),
+    wants=Wants(executables=True, names=names(), globs=_KERNELS, max_bytes=_binary.MAX_BYTES, head=True),
     read=read,
     canonical=canonical,
     views=True,

@@ -60,7 +60,7 @@ def test_the_rules_are_many_and_well_formed() -> None:
             plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
             assert not re.search(r"[*+]|\{\d*,\}|\(\?[=!<][=!]?|\$", plain.replace("(?P<", "(")), pattern
         for cpe in program.cpe:
-            assert re.fullmatch(r"(?:[a-z0-9._-]|\\[/+!])+:(?:[a-z0-9._-]|\\[/+!])+", cpe)
+            assert re.fullmatch(r"(?:o:)?(?:[a-z0-9._-]|\\[/+!])+:(?:[a-z0-9._-]|\\[/+!])+", cpe)
 
 
 def test_the_name_of_a_file_decides_which_rules_look() -> None:
@@ -70,6 +70,14 @@ def test_the_name_of_a_file_decides_which_rules_look() -> None:
     assert packages("usr/local/bin/python3.12", body) == [], "the file says that it is another version"
     assert packages("usr/local/bin/pythonic", body) == []
     assert packages("usr/local/bin/python3.11-config", b"#!/bin/sh\n\x003.11.2\0") == []
+
+
+def test_a_kernel_is_read_without_an_execute_bit_and_is_no_application() -> None:
+    for name in ("boot/vmlinuz-6.1.0-50-cloud-amd64", "usr/lib/modules/6.1.0/vmlinuz"):
+        assert ECOSYSTEM.wants.matcher()(name, 0o644)
+        (kernel,) = ECOSYSTEM.read(name, RULES["linux-kernel"].samples()[0][0], Limits())
+        assert isinstance(kernel, Package)
+        assert (kernel.version, kernel.cpes) == ("6.1.176", ("cpe:2.3:o:linux:linux_kernel:6.1.176:*:*:*:*:*:*:*",))
 
 
 def test_a_package_has_a_purl_and_cpe_names() -> None:
