@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import bolt, inventory, lockfiles, trivy_db
+from bench.drawn import made
 from bench.inventory import Installed
-from bench.models.agreement import Said, compare, made, reason
+from bench.verdicts import Said, compare, reason
 from grid.ecosystems import BY_NAME, BY_OSV
 from grid.model import Limits, Package
 from vulndb.build import build, locked
