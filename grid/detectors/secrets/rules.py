@@ -364,11 +364,11 @@ _ALPHABETS = {
     "b64": string.ascii_letters + string.digits + "+/",
     "b64url": string.ascii_letters + string.digits + "-_",
 }
-_HOLE = re.compile(r"\{(?:(" + "|".join(_ALPHABETS) + r"):(\d+)|(uuid|pem|basic))\}")
+_HOLE = re.compile(r"\{(?:(" + "|".join(_ALPHABETS) + r"):(\d+)|(uuid|pem|basic|snowflake))\}")
 
 
 def expand(example: str, rng: random.Random) -> str:
-    """Fill the holes of an example: ``{hex:32}``, ``{uuid}``, ``{pem}`` (25 lines of base64), ``{basic}`` (a login).
+    """Fill the holes of an example: ``{hex:32}``, ``{uuid}``, ``{pem}`` (25 lines of base64), ``{basic}`` (a login), ``{snowflake}``.
 
     Rule files hold no string that looks like a live token: those are made here, at random.
     """
@@ -379,6 +379,9 @@ def expand(example: str, rng: random.Random) -> str:
             return str(uuid.UUID(int=rng.getrandbits(128), version=4))
         if special == "basic":
             return base64.b64encode(b"deploy:" + "".join(rng.choices(_ALPHABETS["alnum"], k=15)).encode()).decode()
+        if special == "snowflake":  # an id of 18 digits, as tokens of Discord begin
+            digits = "".join(rng.choices(_ALPHABETS["digits"], k=18))
+            return base64.b64encode(digits.encode()).decode()
         if special == "pem":
             lines = ["".join(rng.choices(_ALPHABETS["b64"], k=64)) for _ in range(24)]
             return "\n".join(["MII" + lines[0][3:], *lines[1:], "".join(rng.choices(_ALPHABETS["alnum"], k=42)) + "=="])
