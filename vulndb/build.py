@@ -189,7 +189,7 @@ def build_sample(root: Path) -> Path:
 
 _TIES = {
     "advisories": ("source", "vuln_id"),
-    "ranges": ("hi", "advisory_id", "source", "vuln_id", "arches", "module", "flavour", "cpes"),
+    "ranges": ("hi", "advisory_id", "source", "vuln_id", "arches", "module", "flavour", "cpes", "erratum"),
     "exact": ("advisory_id", "source", "vuln_id"),
     "severities": ("advisory_id", "source", "label", "score", "vector"),
     "epss": ("date DESC", "score"),

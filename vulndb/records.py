@@ -42,6 +42,8 @@ class Affected:
     """The version that fixes it for those who pay for longer support (Ubuntu Pro); others have no fix."""
     cpes: tuple[str, ...] = ()
     """The products, as CPE 2.2 URIs, from whose repositories the packages are; () for all."""
+    erratum: str | None = None
+    """The erratum that brings the fix, where the record is not one itself."""
     binaries: tuple[str, ...] = ()
     """Where ``name`` is a source: the binary packages built from it that have its version."""
 

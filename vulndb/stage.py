@@ -249,6 +249,7 @@ class Stage:
             "ranges", affected.namespace, package, name, source, span.lo, span.hi, span.introduced, fixed,
             span.last_affected, _state(affected, fixed), affected.severity, list(affected.arches) or None,
             affected.module, affected.flavour, list(affected.cpes) or None, affected.subscriber_fix,
+            affected.erratum if fixed is not None else None,
         )  # fmt: skip
 
     def _exact(

@@ -67,7 +67,7 @@ class Hits:
     namespace, name_id numbers what versions are compared within: a name, and its build where rows tell builds apart."""
     rows: pa.Table
     """(row_id, problem_id, advisory_id, source, lo, hi, version, introduced, fixed, fixed_key, state, severity,
-    subscriber_fix):
+    subscriber_fix, erratum):
     every database row of those problems, matched or not, but for ``not_affected`` ones. ``version`` is null for
     a range and set for an entry of an exact list; ``fixed_key`` is the key of ``fixed``."""
     matched: pa.Table

@@ -165,11 +165,11 @@ WITH names AS (
 ),
 spoken AS (
     SELECT namespace, name, advisory_id, source, lo, hi, NULL::VARCHAR AS version, introduced, fixed, last_affected,
-        state, severity, vuln_id, arches, module, flavour, cpes, subscriber_fix
+        state, severity, vuln_id, arches, module, flavour, cpes, subscriber_fix, erratum
     FROM read_parquet($ranges)
     UNION ALL
     SELECT namespace, name, advisory_id, source, NULL, NULL, version, NULL, fixed, NULL, state, severity, vuln_id,
-        NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL
     FROM read_parquet($exact)
 ),
 fitting AS (
@@ -196,7 +196,8 @@ wanted AS (
     SELECT name_id, ecosystem, system, own_namespace AS namespace, own_name AS name, borrowed, second, advisory_id,
         source, lo, hi, version, introduced, CASE WHEN own_module = '?' THEN NULL ELSE fixed END AS fixed,
         last_affected, CASE WHEN own_module = '?' AND state <> 'not_affected' THEN 'unknown' ELSE state END AS state,
-        severity, vuln_id, subscriber_fix, cpes IS NOT NULL AND own_module <> '?' AND NOT borrowed AS by_product,
+        severity, vuln_id, subscriber_fix, CASE WHEN own_module <> '?' THEN erratum END AS erratum,
+        cpes IS NOT NULL AND own_module <> '?' AND NOT borrowed AS by_product,
         fixed IS NOT NULL AS ends
     FROM fitting s
     WHERE (s.arches IS NULL OR s.arch = '' OR list_contains(s.arches, s.arch) OR list_contains(s.arches, 'noarch'))
@@ -231,7 +232,7 @@ JOIN (SELECT name_id, channel FROM named) USING (name_id)
 NUMBERED = """
 CREATE TEMP TABLE rows AS
 SELECT row_number() OVER () AS row_id, p.problem_id, b.name_id, b.ecosystem, b.advisory_id, b.source, b.lo, b.hi,
-    b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity, b.subscriber_fix, b.second
+    b.version, b.introduced, b.fixed, b.last_affected, b.state, b.severity, b.subscriber_fix, b.erratum, b.second
 FROM bare_rows b JOIN problems p USING (name_id, vuln_id, system);
 CREATE TEMP TABLE asked_twice AS SELECT DISTINCT problem_id FROM rows WHERE second
 """
@@ -278,7 +279,7 @@ SELECT r.row_id, r.problem_id, r.advisory_id, r.source, r.lo, r.hi, r.version, r
         WHEN r.version IS NULL AND r.last_affected IS NULL THEN r.hi
         ELSE f.key
     END AS fixed_key,
-    r.state, r.severity, r.subscriber_fix
+    r.state, r.severity, r.subscriber_fix, r.erratum
 FROM hit_rows r LEFT JOIN fixed_texts f ON f.ecosystem = r.ecosystem AND f.version = r.fixed
 """
 
@@ -297,11 +298,11 @@ WITH judged AS (
 ),
 lines AS (
     SELECT target_id, namespace, name, version, inert, key, message, problem_id, advisory_id, source, state,
-        lo, hi, introduced, fixed, last_affected, contained, NULL::BIGINT AS listed
+        lo, hi, introduced, fixed, last_affected, erratum, contained, NULL::BIGINT AS listed
     FROM judged WHERE NOT single
     UNION ALL
     SELECT target_id, namespace, name, version, inert, key, message, problem_id, advisory_id, source, state,
-        NULL, NULL, NULL, min(fixed) FILTER (contained), NULL, bool_or(contained), count(*)
+        NULL, NULL, NULL, min(fixed) FILTER (contained), NULL, NULL, bool_or(contained), count(*)
     FROM judged WHERE single GROUP BY ALL
 )
 SELECT l.*, p.vuln_id, d.problem_id IS NOT NULL AS denied

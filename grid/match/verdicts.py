@@ -80,7 +80,8 @@ def _range(row: dict[str, object]) -> str:
     introduced = row["introduced"]
     start = "from the first version" if introduced in (None, "", "0") else f"from {introduced}"
     if row["fixed"] is not None:
-        return f"{start} to before {row['fixed']}"
+        by = f" ({row['erratum']})" if row["erratum"] else ""
+        return f"{start} to before {row['fixed']}{by}"
     if row["last_affected"] is not None:
         return f"{start} to {row['last_affected']}"
     return f"{start}, no fix known" if row["hi"] is None else start

@@ -61,6 +61,12 @@ RANGES = Table(
             "a version that fixes it for subscribers of longer support only (Ubuntu Pro), as written; else null",
             True,
         ),
+        Column(
+            "erratum",
+            TEXT,
+            "the erratum that brings the fix, where the record is not one itself (`RHSA-…`); else null",
+            True,
+        ),
     ),
     ("namespace", "name", "lo"),
 )

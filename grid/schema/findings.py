@@ -73,7 +73,7 @@ FINDINGS = Table(
         ),
         Column("vuln_id", LABEL, "display id: CVE, else GHSA, else another"),
         Column("aliases", TEXTS, "all other ids of the same problem"),
-        Column("advisories", TEXTS, "the records that matched"),
+        Column("advisories", TEXTS, "the records that matched, and the errata that bring their fixes (`RHSA-…`)"),
         Column(
             "state",
             LABEL,

@@ -177,6 +177,26 @@ def test_of_several_fixes_in_one_product_the_highest_counts() -> None:
     assert {found.arches for found in read(document)} == {()}
 
 
+def test_a_fix_names_the_erratum_that_brings_it() -> None:
+    old, new, other = (f"pkg:rpm/redhat/lib@{v}?arch=x86_64" for v in ("1-9.el8", "1-10.el8", "1-8.el8_6.2"))
+
+    def errata(number: int, *products: str) -> dict[str, Any]:
+        url = f"https://access.redhat.com/errata/RHSA-2024:{number:04}"
+        return {"category": "vendor_fix", "details": "update", "url": url, "product_ids": list(products)}
+
+    document = vex(
+        "CVE-2024-0001",
+        *[("fixed", APPS, purl) for purl in (old, new)], ("fixed", BASE, new), ("fixed", EUS, other),
+        remediations=[
+            errata(1, f"{APPS}|{old}"), errata(20, f"{APPS}|{new}"), errata(3, f"{BASE}|{new}"),
+            {"category": "vendor_fix", "url": "https://example.com/", "product_ids": [f"{EUS}|{other}"]},
+            errata(9999, f"{EUS}|{other}") | {"category": "workaround"},
+        ],
+    )  # fmt: skip
+    told = {(found.ranges[0].events[-1][1], found.erratum) for found in read(document)}
+    assert told == {("1-10.el8", "RHSA-2024:0003"), ("1-8.el8_6.2", None)}
+
+
 def test_architectures_are_kept_where_they_matter() -> None:
     document = vex(
         "CVE-2020-0001",
@@ -440,6 +460,8 @@ def test_an_image_of_extended_support_is_judged_by_its_own_fixes(publisher: Publ
             f"{EUS}|pkg:rpm/redhat/lib@1-8.el8_6.2?arch=x86_64"]}],
         scores=[{"cvss_v3": {"baseScore": 7.5, "vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"},
                  "products": []}],
+        remediations=[{"category": "vendor_fix", "url": "https://access.redhat.com/errata/RHSA-2024:1234",
+                       "product_ids": [f"{APPS}|pkg:rpm/redhat/lib@1-10.el8_10?arch=x86_64"]}],
     )  # fmt: skip
     publisher.archive("2025-06-10", document)
     database = publisher.update(tmp_path).database
@@ -452,6 +474,11 @@ def test_an_image_of_extended_support_is_judged_by_its_own_fixes(publisher: Publ
     with duckdb.connect() as con:
         hits = match.hits(con, database, pa.Table.from_pylist(rows, schema=match.CANDIDATES))
         found = findings.merge(con, database, hits).to_pylist()
+        reasons = [v.reason for v in match.explain(con, database, pa.Table.from_pylist(rows[:1], match.CANDIDATES))]
+    assert sorted(f["advisories"] for f in found) == [["CVE-2024-0001"], ["CVE-2024-0001", "RHSA-2024:1234"]]
+    assert reasons == [
+        "1-8.el8_6.2 is in the range it gives: from the first version to before 1-10.el8_10 (RHSA-2024:1234)"
+    ]
     told = {
         (f["package_id"], f["channel"] is None): (f["fixed_version"], f["severity"], f["severity_source"])
         for f in found

@@ -6,6 +6,7 @@ All documents stand in one archive, made about once a week; ``changes.csv`` says
 | document says                                             | we say                                               |
 | --------------------------------------------------------- | ---------------------------------------------------- |
 | ``fixed``, a binary package                               | affected below that build, in that product           |
+| ``vendor_fix``, its URL                                   | the erratum that brings the build                    |
 | ``known_affected``, ``none_available``: ``Affected``      | affected                                             |
 | …                     , …             : ``Fix deferred``  | fix_deferred                                         |
 | …                     , ``no_fix_planned``: ``Will not fix`` | will_not_fix                                      |
@@ -78,7 +79,7 @@ class RedHatFeed:
     """See ``vulndb.feed.Feed``."""
 
     name = "redhat"
-    version = 2
+    version = 3
     verdicts = False  # no other feed speaks of these namespaces, and the list of what is spoken of would be long
 
     def fetch(self, workspace: Workspace, transport: Transport, ecosystems: Sequence[str] = ()) -> None:
@@ -252,6 +253,7 @@ _STATES = {
 }
 _EDITION_RELEASE = re.compile(r"[:_-]el(\d+)")
 _BUILD_RELEASE = re.compile(r"[.+~_]a?el(\d{1,2})")
+_ERRATUM = re.compile(r"RH[SBE]A-[0-9]{4}:[0-9]{4,}")
 _NO_PROGRAM = ("-debuginfo", "-debugsource", "-debuginfo-common")
 _SECOND = frozenset({"i386", "i486", "i586", "i686", "s390", "ppc", "noarch", ""})
 """Architectures whose packages come beside another's: that a fix is not for them says nothing."""
@@ -276,7 +278,10 @@ def _affected(
         named = {(found.cpe, found.module) for _, found, _ in told if not _source(found)}
         return [one for one in told if not _source(one[1]) or (one[1].cpe, one[1].module) not in named]
 
-    yield from _fixed((found, severity) for _, found, severity in components("fixed"))
+    errata = csaf.by_product(vulnerability.get("remediations"), "product_ids", "url", {"category": "vendor_fix"})
+    yield from _fixed(
+        (found, severity, _erratum(errata.get(name, ""))) for name, found, severity in components("fixed")
+    )
     states = _states(vulnerability.get("remediations"))
     told = [(found, severity, states.get(name, "affected")) for name, found, severity in components("known_affected")]
     told += [(found, severity, "under_investigation") for _, found, severity in components("under_investigation")]
@@ -338,11 +343,18 @@ _Package = tuple[str, str, str, str | None]
 """Namespace, name, module, severity."""
 
 
-def _fixed(told: Iterable[tuple[csaf.Component, str | None]]) -> Iterator[Affected]:
-    """For each package and product the highest fixed build; products that agree are one row."""
+def _erratum(url: str) -> str:
+    found = _ERRATUM.search(url)
+    return found[0] if found else ""
+
+
+def _fixed(told: Iterable[tuple[csaf.Component, str | None, str]]) -> Iterator[Affected]:
+    """For each package and product the highest fixed build; products that agree are one row. Of several errata with one
+    build the first counts."""
     best: dict[tuple[_Package, str], dict[str, tuple[bytes, str]]] = {}
+    errata: dict[tuple[_Package, str], str] = {}
     known: dict[str, set[str]] = {}
-    for found, severity in told:
+    for found, severity, erratum in told:
         package = found.package
         arch = "" if _source(found) else package.qualifiers.get("arch", "")
         if not package.version:
@@ -353,7 +365,10 @@ def _fixed(told: Iterable[tuple[csaf.Component, str | None]]) -> Iterator[Affect
         for release in _releases(found.cpe, package.version):
             namespace = f"Red Hat:{release}"
             known.setdefault(namespace, set()).add(arch)
-            builds = best.setdefault(((namespace, package.name, found.module, severity), found.cpe), {})
+            package_ = (namespace, package.name, found.module, severity)
+            builds = best.setdefault((package_, found.cpe), {})
+            if erratum:
+                errata[package_, version] = min(errata.get((package_, version), erratum), erratum)
             builds[arch] = max(builds.get(arch, (order, version)), (order, version))
     rows: dict[tuple[_Package, str, tuple[str, ...]], set[str]] = {}
     for (package_, cpe), builds in best.items():
@@ -364,9 +379,11 @@ def _fixed(told: Iterable[tuple[csaf.Component, str | None]]) -> Iterator[Affect
         for version, arches in by_version.items():
             only = () if arches & {"noarch", ""} or everywhere <= arches else tuple(sorted(arches))
             rows.setdefault((package_, version, only), set()).add(cpe)
-    for ((namespace, name, module, severity), version, only), cpes in rows.items():
+    for (package_, version, only), cpes in rows.items():
+        namespace, name, module, severity = package_
         ranges = (Range((("introduced", "0"), ("fixed", version))),)
-        yield Affected(namespace, name, ranges, (), "", severity, only, module or None, cpes=tuple(sorted(cpes)))
+        yield Affected(namespace, name, ranges, (), "", severity, only, module or None, cpes=tuple(sorted(cpes)),
+                       erratum=errata.get((package_, version)))  # fmt: skip
 
 
 def _unfixed(told: Sequence[tuple[csaf.Component, str | None, str]]) -> Iterator[Affected]:

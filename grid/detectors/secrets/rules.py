@@ -368,7 +368,8 @@ _HOLE = re.compile(r"\{(?:(" + "|".join(_ALPHABETS) + r"):(\d+)|(uuid|pem|basic|
 
 
 def expand(example: str, rng: random.Random) -> str:
-    """Fill the holes of an example: ``{hex:32}``, ``{uuid}``, ``{pem}`` (25 lines of base64), ``{basic}`` (a login), ``{snowflake}``.
+    """Fill the holes of an example: ``{hex:32}``, ``{uuid}``, ``{pem}`` (25 lines of base64), ``{basic}`` (a login),
+    ``{snowflake}`` (an id of Discord's).
 
     Rule files hold no string that looks like a live token: those are made here, at random.
     """
