@@ -105,8 +105,8 @@ def _header(image: ImageResult, matched: bool) -> RenderableType:
         counted(row["packages"], "package") + (f" and {row['declared']:,} declared" if row["declared"] else ""),
     ]
     coverage = row["coverage"]
-    if coverage is not None and coverage >= 1:
-        facts.append("coverage 100%")
+    if coverage is not None and coverage >= 1:  # of what a match would have to judge, nothing is known without one
+        facts.append("coverage 100%" if matched else "not matched")
     lines: list[RenderableType] = [
         Text(" · ", style="dim").join([distro, *(Text(fact, style="dim") for fact in facts)])
     ]

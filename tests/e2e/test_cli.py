@@ -234,6 +234,7 @@ def test_without_a_database_scan_says_that_nothing_was_matched(
     monkeypatch.setenv("SCANGRID_DB", str(tmp_path / "none"))
     ended = run("scan", f"oci:{demo}/images:shop/web:2.1")
     assert ended.code == 0 and "NOT MATCHED" in ended.out and "scangrid db update" in ended.out
+    assert "· not matched" in ended.out and "coverage" not in ended.out, "nothing looks judged that was not"
     assert json.loads(run("scan", f"oci:{demo}/images:shop/web:2.1", "-f", "json").out)["matched"] is False
 
 
