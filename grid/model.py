@@ -71,9 +71,14 @@ class Wants:
     head: bool = False
     """Of an executable that is larger, the first ``max_bytes`` are worth a look (a note says that there was more)."""
 
+    @property
+    def everything(self) -> bool:
+        """Whether no file is left out."""
+        return self.every and not self.unless
+
     def matcher(self) -> Callable[[str, int], bool]:
         """A fast ``(path, mode) -> wanted`` that ignores size, so that what is too large can be noted."""
-        if self.every and not self.unless:
+        if self.everything:
             return lambda path, mode: True
         names, suffixes, paths, executables = self.names, self.suffixes, self.paths, self.executables
         glob = any_glob(self.globs) if self.globs else None

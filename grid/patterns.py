@@ -35,20 +35,25 @@ except ImportError as _error:  # no wheel for this platform
 Ints = NDArray[np.int64]
 
 _ID_BITS = 12
-_MAGIC = b"scangrid hyperscan 2\n"
+_MAGIC = b"scangrid hyperscan 3\n"
+_LINES = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
 
 
 class Patterns:
     """Patterns compiled together; safe to share between threads, not to pickle."""
 
-    def __init__(self, kind: str, patterns: Sequence[tuple[str, str]], folder: Path | None = None) -> None:
+    def __init__(
+        self, kind: str, patterns: Sequence[tuple[str, str]], folder: Path | None = None, *, lines: bool = False
+    ) -> None:
         """``patterns`` are (name for errors, expression of Hyperscan's kind); ``kind`` names the cached file.
 
+        ``lines``: what is scanned is lines of UTF-8, at whose ends anchors hold, and a match may be empty.
         Raises RuleInvalid with the name of the pattern that does not compile.
         """
         if len(patterns) >= 1 << _ID_BITS:
             raise RuleInvalid(f"{len(patterns)} rules are more than the {1 << _ID_BITS} that fit one database")
         self._patterns = tuple(patterns)
+        self._flags = _LINES if lines else 0
         self._local = threading.local()
         self._database: hyperscan.Database | None = None
         self.from_cache = False
@@ -95,6 +100,7 @@ class Patterns:
         state = hashlib.sha256(_MAGIC)
         for part in (version("hyperscan"), platform.machine(), platform.system(), _cpu()):
             state.update(f"{part}\0".encode())
+        state.update(f"{self._flags}\0".encode())
         for name, expression in self._patterns:
             state.update(f"{name}\0{expression}\0".encode())
         return state.hexdigest()[:24]
@@ -102,19 +108,19 @@ class Patterns:
     def _compile(self) -> hyperscan.Database:
         expressions = [expression.encode() for _, expression in self._patterns]
         try:
-            return _compiled(expressions)
+            return _compiled(expressions, self._flags)
         except hyperscan.HyperscanError as together:
             for (name, expression), encoded in zip(self._patterns, expressions, strict=True):
                 try:
-                    _compiled([encoded])
+                    _compiled([encoded], self._flags)
                 except hyperscan.HyperscanError as alone:
                     raise RuleInvalid(f"{name}: {alone}: {expression!r}") from None
             raise RuleInvalid(f"the rules compile one by one but not together: {together}") from None
 
 
-def _compiled(patterns: list[bytes]) -> hyperscan.Database:
+def _compiled(patterns: list[bytes], flags: int) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=patterns, ids=list(range(len(patterns))), elements=len(patterns), flags=0)
+    database.compile(expressions=patterns, ids=list(range(len(patterns))), elements=len(patterns), flags=flags)
     return database
 
 

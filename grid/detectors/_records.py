@@ -45,10 +45,10 @@ def _dispatcher(wants: tuple[Wants, ...]) -> Callable[[str, int], list[int]]:
     endings: list[tuple[str, int]] = []
     globs: list[tuple[re.Pattern[str], int]] = []
     for i, want in enumerate(wants):
-        if want.every and want.unless:
-            nearly.append((i, re.compile(want.unless)))
-        elif want.every:
+        if want.everything:
             always.append(i)
+        elif want.every:
+            nearly.append((i, re.compile(want.unless)))
         if want.executables:
             executables.append(i)
         for name in want.names:

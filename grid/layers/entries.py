@@ -53,7 +53,7 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
     always = executables = 0
     for place, want in enumerate(wants):
         bit = 1 << place
-        if want.every and not want.unless:
+        if want.everything:
             always |= bit
             continue
         if want.every:
@@ -69,7 +69,7 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
         if want.globs:
             slow.append((bit, Wants(globs=want.globs).matcher()))
     suffixes = tuple({suffix for _, some in by_suffix for suffix in some})
-    globs = tuple({glob for want in wants if want.unless or not want.every for glob in want.globs})
+    globs = tuple({glob for want in wants if not want.everything for glob in want.globs})
     of_a_glob = any_glob(globs) if globs else None
 
     def classify(path: str, mode: int) -> int:
@@ -142,7 +142,6 @@ class _Batch:
         self._bits = bits
         self._emit = emit
         self._buffer: mmap.mmap | None = None
-        self._view = memoryview(b"")
         self._used = 0
         self._rows: list[tuple[str, int, int]] = []
         self._ends = [0]
@@ -158,10 +157,10 @@ class _Batch:
             return
         if self._buffer is None:
             self._buffer = _spare.take(self._capacity, self._alone)
-            self._view = memoryview(self._buffer)
         used = self._used
         if size:
-            fill(self._view[used : used + size])
+            with memoryview(self._buffer) as view:
+                fill(view[used : used + size])
         self._used = used + size
         self._ends.append(self._used)
         self._rows.append((path, stated, mode))
@@ -182,7 +181,6 @@ class _Batch:
         for place in _places(self._bits):
             self._emit(place, files)
         del files
-        self._view.release()
         _spare.give(self._buffer, self._alone)
         self._buffer = None
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import pickle
 import random
 import threading
 import time
-from collections.abc import Callable
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -186,10 +188,24 @@ def test_documentation_and_package_databases_are_not_even_read() -> None:
         assert ids((path, PEM)) == [], "nor would they be reported"
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress], ids=lambda f: f.__module__)
-def test_compressed_files_are_not_looked_into(compress: Callable[[bytes], bytes]) -> None:
-    after = b"\n" + GITHUB + b"\n"
-    assert ids(("srv/a", compress(bytes(9)) + b"\0" + after), ("srv/b", b"\0" + after)) == [("srv/b", "github-pat", 2)]
+def zipped(content: bytes) -> bytes:
+    with zipfile.ZipFile(out := io.BytesIO(), "w") as archive:
+        archive.writestr("a", content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        *(compress(bytes(9)) for compress in (zipped, gzip.compress, bz2.compress, lzma.compress, zstandard.compress)),
+        b"JM\1\0",
+        b"7z\xbc\xaf\x27\x1c",
+    ],
+    ids=["zip", "gzip", "bzip2", "xz", "zstd", "jmod", "7z"],
+)
+def test_compressed_files_are_not_looked_into(start: bytes) -> None:
+    after = b"\0\n" + GITHUB + b"\n"
+    assert ids(("srv/a", start + after), ("srv/b", after)) == [("srv/b", "github-pat", 2)]
 
 
 def test_generic_rules_keep_out_of_installed_packages() -> None:

@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import example as also
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grid.detectors.secrets import DETECTOR, SecretsDetector
-from grid.detectors.secrets.nominate import Nominator
+from grid.detectors.secrets.nominate import Nominator, Nominators
 from grid.detectors.secrets.rules import Rule, builtin_sources, expand, load_rules
 from grid.errors import RuleInvalid
 from grid.testing import files_batch
@@ -159,6 +163,20 @@ def test_a_path_that_hyperscan_cannot_compile_is_named() -> None:
     assert found(r"(?:^|/)acme\.txt") == ["srv/acme.txt"]
     with pytest.raises(RuleInvalid, match=r"acme\.yaml: rule acme-token: paths: "):
         found("(?<!a)cme.txt")
+
+
+@pytest.mark.parametrize("path", [r"(?:^|/)a[^/]{0,4}b$", ".*", "^a", "a$", "é/", "^"])
+def test_every_file_that_a_rule_names_by_its_path_is_looked_at(path: str) -> None:
+    text = GOOD.replace("examples:", f"by_path: true\n    paths: ['{path}']\n    examples:")
+    nominators = Nominators(load_rules((("acme.yaml", text.encode()),)))
+
+    @given(st.lists(st.text(st.sampled_from("/ab.é\nx"), min_size=1, max_size=9), min_size=1, max_size=6))
+    @also(["z/a" + "é" * 4 + "b", "a", "b", "\n/b"])
+    def check(paths: list[str]) -> None:
+        named = {row for row, name in enumerate(paths) if re.search(path, name)}
+        assert named <= set(nominators.scan_paths(pa.array(paths, pa.string()))) <= set(range(len(paths)))
+
+    check()
 
 
 def test_without_hyperscan_the_import_says_so() -> None:

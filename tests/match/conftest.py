@@ -56,6 +56,7 @@ class World:
         module: str | None = None,
         flavour: str | None = None,
         cpes: list[str] | None = None,
+        erratum: str | None = None,
     ) -> None:
         key = for_osv(namespace).key
         self.tables["ranges"].append(
@@ -76,6 +77,7 @@ class World:
                 "module": module,
                 "flavour": flavour,
                 "cpes": cpes,
+                "erratum": erratum,
             }
         )
 

@@ -126,11 +126,12 @@ def test_a_modules_build_that_does_not_say_its_stream_is_unknown(world) -> None:
     ns = "AlmaLinux:8"
     world.advisory("ALSA-1", "CVE-1")
     world.range(ns, "nodejs", "ALSA-1", fixed="1:12.22.5-1.module_el8", module="nodejs:12")
-    world.range(ns, "nodejs", "ALSA-1", fixed="1:14.17.5-1.module_el8", module="nodejs:14")
+    world.range(ns, "nodejs", "ALSA-1", fixed="1:14.17.5-1.module_el8", module="nodejs:14", erratum="RHSA-1:14")
     bare = world.package(ns, "nodejs", "1:12.22.5-1.module_el8")
     world.package(ns, "nodejs", "1:16.1.0-1.module_el8")
     finding = world.finding()
     assert (finding["package_id"], finding["state"], finding["fixed_version"]) == (bare, "unknown", None)
+    assert finding["advisories"] == ["ALSA-1"], "nor is it known which erratum would mend it"
 
 
 def test_an_epoch_counts_unless_the_distributions_advisories_have_none(world) -> None:

@@ -44,12 +44,9 @@ class Nominators:
         self._every = Nominator(rules)
         self._places = np.array([i for i, rule in enumerate(rules) if rule.spec.binary], dtype=np.int64)
         self._few = Nominator([rules[i] for i in self._places])
-        named = [
-            (f"{rule.where}: paths", f"(?m:{path})")
-            for rule in ruleset.rules[ruleset.nominated :]
-            for path in rule.spec.paths
-        ]
-        self._by_path = Patterns("secrets", named)
+        by_path = ruleset.rules[ruleset.nominated :]
+        named = [(f"{rule.where}: paths", path) for rule in by_path for path in rule.spec.paths]
+        self._by_path = Patterns("secrets", named, lines=True)
 
     def scan(self, data: memoryview) -> tuple[Ints, Ints]:
         """As ``Nominator.scan``, for what is known to be text."""
@@ -61,8 +58,8 @@ class Nominators:
             return []
         lines = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(paths)], pa.int32()), paths), "\n")
         _, ends = self._by_path.scan(memoryview(lines[0].as_buffer()).cast("B"))
-        starts_of_next = np.cumsum(pc.binary_length(paths).to_numpy().astype(np.int64) + 1)
-        return [int(row) for row in np.unique(np.searchsorted(starts_of_next, ends - 1, side="right"))]
+        next_starts = np.cumsum(pc.binary_length(paths).to_numpy().astype(np.int64) + 1)
+        return [int(row) for row in np.unique(np.searchsorted(next_starts, ends, side="right"))]
 
     def scan_rows(self, data: memoryview, offsets: Ints) -> tuple[Ints, Ints]:
         """The same of the rows that lie in ``data`` between ``offsets``: neighbours of one kind in one call."""
