@@ -76,7 +76,8 @@ class RuleSpec(BaseModel):
     pattern: Regex | None = None
     nominate: Regex | None = None
     by_path: bool = False
-    """Nothing nominates: every file that ``paths`` names is searched whole. For files with nothing else to go by."""
+    """Nothing nominates: every file that ``paths`` names is searched whole. For files with nothing else to go by.
+    Hyperscan must take such ``paths``: no look-around."""
     entropy: Annotated[float, Field(ge=0, le=8)] = 2.5
     """Shannon entropy in bits per character that the value must reach."""
     stop: tuple[Regex, ...] = ()
