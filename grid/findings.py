@@ -299,8 +299,7 @@ words AS (
 ),
 told AS (
     SELECT c.case_id, c.problem_id,
-        list_sort(list_distinct(list_concat(list(advisory_id), coalesce(list(c.erratum) FILTER (c.erratum IS NOT NULL),
-            [])))) AS advisories,
+        list_sort(list_distinct(list_concat(list(advisory_id), list(c.erratum)))) AS advisories,
         min_by(c.state, (rank, coalesce(vagueness, 6), c.state)) AS state,
         min_by(introduced, (rank, advisory_id, lo)) FILTER (introduced IS NOT NULL) AS introduced,
         min_by(subscriber_fix, (rank, advisory_id)) FILTER (subscriber_fix IS NOT NULL) AS subscriber_fix,
