@@ -13,8 +13,15 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import settings
 
 from grid.registries import Access
+
+# A commit is judged by the same examples whoever runs it. New ones: pytest -m hypothesis --hypothesis-profile=search.
+# No deadlines: they would measure how busy the machine is.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -56,7 +56,7 @@ def read(content: bytes) -> dict[str, Any]:
 NAMES = st.text(min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.recursive(st.binary(max_size=5000), lambda inner: st.dictionaries(NAMES, inner, max_size=20), max_leaves=60))
 def test_a_bolt_file_is_read_back_as_it_was_written(tree: Any) -> None:
     tree = tree if isinstance(tree, dict) else {"x": tree}

@@ -99,7 +99,7 @@ def test_a_word_without_end_costs_no_time_and_values_have_no_control_characters(
     assert said(MANIFEST, json.dumps({"content_sets": ["a\x1b[2J", "b\0", "c"]})) == [("content_set", "c")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([MANIFEST, DOCKERFILE, PRO, "root/buildinfo/labels.json"]), st.binary(max_size=300), st.data())
 def test_damaged_records_never_break_the_scan(path: str, noise: bytes, data: st.DataObject) -> None:
     whole = {MANIFEST: UBI, DOCKERFILE: BUILD, PRO: json.dumps(ATTACHED)}.get(path, "{}").encode()

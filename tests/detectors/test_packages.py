@@ -325,7 +325,7 @@ def test_dispatch_equals_asking_each_reader_in_turn() -> None:
         ]
     )
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.lists(pieces, min_size=1, max_size=4).map("".join), st.sampled_from([0o644, 0o755]))
     def check(path: str, mode: int) -> None:
         assert dispatch(path, mode) == [i for i, wanted in enumerate(matchers) if wanted(path, mode)]
@@ -337,7 +337,7 @@ def test_dispatch_equals_asking_each_reader_in_turn() -> None:
 def test_records_damaged_at_random_never_raise(path: str) -> None:
     content = SAMPLES[path]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.integers(0, len(content)), st.binary(max_size=12), st.integers(0, 12))
     def check(at: int, inserted: bytes, dropped: int) -> None:
         rows_of([(path, content[:at] + inserted + content[at + dropped :])])

@@ -307,7 +307,7 @@ SNIPPETS = st.sampled_from(
 CONTENT = st.one_of(st.binary(max_size=300), st.lists(SNIPPETS, max_size=6).map(b"".join))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CONTENT, min_size=1, max_size=6))
 def test_a_batch_gives_what_its_files_give_alone(contents: list[bytes]) -> None:
     files = [(f"srv/{n}.env", content) for n, content in enumerate(contents)]

@@ -71,7 +71,7 @@ def test_a_manifest_that_inflates_without_end_is_noted() -> None:
     assert [f.code for f in read(bomb) if isinstance(f, Note)] == ["FileTooLarge"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 40))
 def test_damage_never_breaks_the_reader(noise: bytes, at: int, cut: int) -> None:
     whole = wall()

@@ -82,7 +82,7 @@ def test_damaged_records_are_noted(content: bytes) -> None:
     assert note.code == "Unparsable"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.text(max_size=5) | st.integers() | st.just("package"),

@@ -261,7 +261,7 @@ def test_it_agrees_with_go_about_a_real_program() -> None:
     assert found(content)[:2] == [("stdlib", version), ("toolchain", version)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_content_raises(data: st.DataObject) -> None:
     seeds = [

@@ -143,7 +143,7 @@ def test_parts_of_erlang_and_elixir_are_not_taken_for_packages_of_hex() -> None:
 def test_no_content_raises(name: str) -> None:
     content = RECORDS[name][1]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.binary(max_size=60), st.integers(0, len(content)), st.integers(0, 20))
     def check(rubbish: bytes, at: int, drop: int) -> None:
         for fact in read(name, content[:at] + rubbish + content[at + drop :]):

@@ -133,7 +133,7 @@ def test_portage_lists_what_a_package_owns() -> None:
 
 
 @pytest.mark.parametrize(("name", "path"), [("pear", XDEBUG), ("wordpress", AKISMET), ("ebuild", CURL)])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=300))
 def test_no_content_raises(name: str, path: str, content: bytes) -> None:
     list(BY_NAME[name].read(path, content, Limits()))

@@ -54,7 +54,7 @@ def test_entries_without_name_and_version_are_counted_in_one_note() -> None:
     assert note.message.startswith("5 of 6 ")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.text(max_size=5) | st.integers() | st.just("a/b"),

@@ -138,7 +138,7 @@ def test_a_file_made_of_versions_costs_little_and_is_noted() -> None:
     assert [type(fact) for fact in found] == [Package, Note]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(RULES)), st.binary(max_size=400), st.integers(0, 40), st.booleans())
 def test_no_content_makes_it_fail(rule: str, noise: bytes, cut: int, magic: bool) -> None:
     program = RULES[rule]

@@ -80,7 +80,7 @@ def test_what_is_no_specification_is_noted_and_an_empty_one_is_nothing() -> None
     assert note.code == "Unparsable"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300), st.integers(0, len(SPEC)))
 def test_no_content_raises(rubbish: bytes, at: int) -> None:
     for fact in read(SPEC[:at] + rubbish + SPEC[at:]):

@@ -104,7 +104,7 @@ def test_a_real_executable_with_the_section_added(tmp_path: Path) -> None:
     assert read(program.read_bytes()) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_no_content_raises(data: st.DataObject) -> None:
     content = bytearray(

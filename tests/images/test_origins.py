@@ -129,7 +129,7 @@ layers = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example([{STATUS: [1]}, {STATUS: [1]}, {}], 2)
 @given(layers, st.integers(0, 6))
 def test_any_layers_replayed(drawn: list[Layer], known: int) -> None:

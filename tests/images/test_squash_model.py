@@ -52,14 +52,14 @@ def facts(image: list[list[Entry]]) -> set[tuple[int, str]]:
     return {(n, e.path) for n, layer in enumerate(image) for e in layer if e.kind == "file"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(images)
 def test_visible_facts_are_the_files_left_after_unpacking_in_memory(image: list[list[Entry]]) -> None:
     image, tree = possible(image)
     assert facts(image) - hidden(*image) == tree.contents()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(images)
 def test_visible_facts_are_the_files_left_after_unpacking_on_disk(image: list[list[Entry]]) -> None:
     image, tree = possible(image)
@@ -71,7 +71,7 @@ def test_visible_facts_are_the_files_left_after_unpacking_on_disk(image: list[li
         assert facts(image) - hidden(*image) == disk.contents()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(layers(), min_size=3, max_size=3), st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4)))
 def test_chains_squashed_together_are_as_if_squashed_alone(pool: list[list[Entry]], picks: list[list[int]]) -> None:
     layers = {f"layer{n}": layer for n, layer in enumerate(pool)}
@@ -86,7 +86,7 @@ def test_chains_squashed_together_are_as_if_squashed_alone(pool: list[list[Entry
     assert rows(picks) == set().union(*(rows([pick]) for pick in picks))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(images)
 def test_history_ends_as_squash_says(image: list[list[Entry]]) -> None:
     image, _ = possible(image)

@@ -21,7 +21,7 @@ def ordered_as_compared(scheme: Scheme, examples: int) -> None:
     """Keys say of two versions what the comparator says."""
     key, compare, versions = scheme
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(versions, versions)
     def check(a: str, b: str) -> None:
         assert sign(key(a), key(b)) == compare(a, b)
@@ -33,7 +33,7 @@ def fit_for_ranges(scheme: Scheme, examples: int) -> None:
     """Sorting by key is sorting by version, and the successor of a key excludes exactly that one."""
     key, compare, versions = scheme
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.lists(versions, min_size=2, max_size=12))
     def check(many: list[str]) -> None:
         assert [key(v) for v in sorted(many, key=key)] == [key(v) for v in sorted(many, key=cmp_to_key(compare))]

@@ -180,7 +180,7 @@ def test_dpkg_itself_agrees() -> None:
     """A few hundred pairs in one shell: the order that `dpkg --compare-versions` prints is the keys' order."""
     pairs: list[tuple[str, str]] = []
 
-    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=300)
     @given(debs, debs)
     def gather(a: str, b: str) -> None:
         pairs.append((a, b))
@@ -232,7 +232,7 @@ def test_what_is_no_version_is_refused_and_never_guessed(scheme: str, versions: 
 def test_any_text_gives_a_key_or_version_invalid(scheme: str) -> None:
     key = SCHEMES[scheme][0]
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.text(max_size=20) | st.text(alphabet="0123456789.-~+:_arv", max_size=20))
     def check(text: str) -> None:
         with suppress(VersionInvalid):

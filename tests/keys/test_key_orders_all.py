@@ -164,7 +164,7 @@ def test_sorting_by_key_is_sorting_by_version_and_the_successor_excludes_exactly
 def test_rpm_itself_agrees() -> None:
     pairs: list[tuple[str, str]] = []
 
-    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=400)
     @given(rpms, rpms)
     def gather(a: str, b: str) -> None:
         pairs.append((a, b))
@@ -206,7 +206,7 @@ def test_what_is_no_version_is_refused_and_never_guessed(scheme: str) -> None:
 def test_any_text_gives_a_key_or_version_invalid(scheme: str) -> None:
     key = SCHEMES[scheme][0]
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.text(max_size=20) | st.text(alphabet="0123456789.-~+:_arv!^*#\n\0²", max_size=20))
     def check(text: str) -> None:
         with suppress(VersionInvalid):

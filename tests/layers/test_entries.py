@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import tarfile
+import time
 from dataclasses import replace
 
 import pytest
@@ -652,7 +653,7 @@ def test_a_damaged_sparse_map(sparse_map):
         scan(LayerBuilder().raw(data + header(b"f", b"%011o\0" % 512) + bytes(512)).blob(), Recorder())
 
 
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60)
 @given(st.data())
 def test_mutated_tars_raise_nothing_but_our_errors(data):
     base = bytearray(
@@ -677,8 +678,10 @@ def test_mutated_tars_raise_nothing_but_our_errors(data):
             if base[start + 257 : start + 262] == b"ustar":
                 base[start + 148 : start + 156] = b" " * 8
                 base[start + 148 : start + 156] = b"%06o\0 " % sum(base[start : start + 512])
+    began = time.process_time()
     with contextlib.suppress(GridError):
         scan(built_layer(bytes(base), "none"), Recorder(), Recorder(PACKAGES, "packages"))
+    assert time.process_time() - began < 2
 
 
 def test_of_an_executable_too_large_the_head_is_read_where_that_will_do():

@@ -84,7 +84,7 @@ ORDER BY ALL
 HISTORY = "SELECT tag, package, vuln_id, status, first_seen, last_seen, fixed_at FROM finding_history"
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.integers(0, 10**9))
 def test_any_history_of_an_estate_reads_like_one_that_was_written_down_finding_by_finding(seed: int) -> None:
     draw = random.Random(seed)

@@ -292,7 +292,7 @@ def _best_fix(records, text):
     return min(good, default=None)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_record, min_size=1, max_size=6), st.lists(_version, min_size=1, max_size=12, unique=True))
 def test_findings_equal_those_of_a_matcher_written_from_the_osv_schema(new_world, records, installed):
     world = new_world()

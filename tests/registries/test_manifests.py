@@ -279,7 +279,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(json_values)
 def test_any_json_ends_as_a_document_or_as_our_error(value: object) -> None:
     body = json.dumps(value).encode()

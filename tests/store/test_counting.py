@@ -32,7 +32,7 @@ def package(layer: str, version: str) -> str:
     return f"{layer}{version}"
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(scans, min_size=4, max_size=10))
 def test_facts_count_by_their_newest_successful_scan(
     cases: list[list[tuple[str, dict[str, bool], str, int, bool]]],
@@ -87,7 +87,7 @@ def _both(lake: Lake, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
     return read
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(st.sampled_from("cdefg"), st.sampled_from("xyz"), hours),
@@ -112,7 +112,7 @@ def test_the_newest_squash_of_a_chain_counts_and_what_it_hid(runs: list[tuple[st
         assert _both(lake, "hidden", ["chain_id", "path"]) == sorted(newest.items())
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["s1", "s2", "s3"]), st.sampled_from("mnopqrst"), hours),
@@ -146,7 +146,7 @@ image_rows = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(image_rows, min_size=10, max_size=20))
 def test_the_newest_rows_of_an_image_count_in_both_readers(
     sweeps: list[list[tuple[str, str | None, str | None]]],

@@ -373,7 +373,7 @@ scraps = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scraps, st.sampled_from([{"@context": "https://openvex.dev/ns"}, {"document": {"csaf_version": "2.0"}}, {}]))
 def test_no_document_does_worse_than_being_refused(scrap: Any, head: dict[str, Any]) -> None:
     document = (scrap if isinstance(scrap, dict) else {"statements": scrap, "vulnerabilities": scrap}) | head
@@ -384,7 +384,7 @@ def test_no_document_does_worse_than_being_refused(scrap: Any, head: dict[str, A
     assert all(isinstance(s, Statement) and s.row() for s in found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.sampled_from(["i", "i.yaml"]))
 def test_no_ignore_file_does_worse_than_being_refused(content: bytes, name: str) -> None:
     try:

@@ -86,7 +86,7 @@ def test_epochs_cves_and_what_is_left_out() -> None:
     assert sum(isinstance(record, Skipped) for record in fedora.records(document)) == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=6),

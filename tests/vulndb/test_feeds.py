@@ -157,7 +157,7 @@ def test_what_is_no_zip_of_records_is_refused(tmp_path: Path, content: bytes) ->
         osv.check(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_no_json_makes_a_parser_raise_anything_of_its_own(document: object) -> None:
     osv.advisory(document)
@@ -291,7 +291,7 @@ def test_the_tracker_fixture_of_real_data(tmp_path: Path) -> None:
     assert not found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=5), JSON, max_size=3), max_size=6),
        st.integers(1, 40))  # fmt: skip
 def test_members_of_a_large_object_are_read_in_pieces(tmp_path_factory, document, chunk) -> None:  # type: ignore[no-untyped-def]

@@ -219,7 +219,7 @@ def test_only_ecosystems_that_there_are_are_asked_for(publisher: Publisher, feed
         publisher.update(tmp_path, ecosystems=["Nonsense"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(['{"id":"a"}', "{}", "[", '{"id":1,"gone":2}']))))
 def test_whatever_stands_in_the_changes_is_read_or_refused(tmp_path: Path, content: bytes | list[str]) -> None:
     path = tmp_path / "changes.jsonl"

@@ -40,7 +40,7 @@ EVENTS = st.lists(st.tuples(KINDS, st.integers(1, 300)), max_size=8, unique_by=l
 LIMITS = st.lists(st.one_of(st.integers(1, 300).map(str), st.just("*")), max_size=2)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(EVENTS, LIMITS, st.booleans(), st.randoms(use_true_random=False))
 def test_ranges_say_what_the_specification_says(events, limits, from_zero, random) -> None:  # type: ignore[no-untyped-def]
     listed = [(kind, str(v)) for kind, v in events] + [("limit", v) for v in limits]
@@ -81,7 +81,7 @@ def test_one_unordered_version_makes_the_whole_range_unordered() -> None:
         spans([("introduced", "0"), ("fixed", "next")], key)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 40))), max_size=8))
 def test_a_union_holds_what_any_of_its_spans_holds(pairs: list[tuple[int, int | None]]) -> None:
     found = [Span(number(lo), None if hi is None else number(hi), None, None, None) for lo, hi in pairs]

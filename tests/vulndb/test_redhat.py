@@ -278,7 +278,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(_JSON, _JSON, _JSON, st.sampled_from(["product_tree", "branches", "relationships", "product_status", "threats"]))
 def test_absurd_documents_are_read_without_a_fall(a: Any, b: Any, c: Any, place: str) -> None:
     document = vex("CVE-2020-0001", ("fixed", BASE, "pkg:rpm/redhat/a@1-1.el8?arch=x86_64"))

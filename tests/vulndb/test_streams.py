@@ -87,7 +87,7 @@ def test_deep_large_and_broken_xml_is_refused(monkeypatch: pytest.MonkeyPatch) -
             list(elements(io.BytesIO(xml), {"x"}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.text("ab &<é\n", max_size=5)), max_size=8), st.integers(1, 7))
 def test_elements_are_those_that_a_whole_parse_finds(rows: list[tuple[str, str]], chunk: int) -> None:
     root = ElementTree.Element("r")

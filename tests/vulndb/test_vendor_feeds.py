@@ -728,7 +728,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON)
 def test_json_of_any_shape_is_read_or_refused(tmp_path: Path, document: object) -> None:
     path = tmp_path / "x.json"
@@ -741,7 +741,7 @@ def test_json_of_any_shape_is_read_or_refused(tmp_path: Path, document: object) 
                 assert all(isinstance(record, Advisory | EndOfLife | Skipped) for record in read(found))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_xml_of_any_shape_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     tags = ["definition", "metadata", "criteria", "criterion", "rpminfo_test", "rpminfo_object", "rpminfo_state",
