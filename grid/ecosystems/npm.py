@@ -111,5 +111,6 @@ ECOSYSTEM = Ecosystem(
     read=read,
     declares=node.WANTS,
     declared=node.read,
+    declared_version=2,
     upgrade=(("", "npm install", "{name}@{version}"),),
 )

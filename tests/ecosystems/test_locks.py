@@ -227,9 +227,10 @@ LOCKS: dict[str, dict[str, tuple[str | bytes, list[str]]]] = {
                 "node_modules/b/node_modules/c": {"version": "2.0.0"},
                 "node_modules/aliased": {"name": "real", "version": "3.0.0"},
                 "node_modules/dev": {"version": "4.0.0", "dev": True},
+                "node_modules/both": {"version": "6.0.0", "devOptional": True},
                 "node_modules/linked": {"resolved": "packages/linked", "link": True},
                 "packages/linked": {"version": "5.0.0"},
-            }}), ["@s/a 1.0.0", "c 2.0.0", "real 3.0.0"],
+            }}), ["@s/a 1.0.0", "c 2.0.0", "real 3.0.0", "both 6.0.0"],
         ),
         "app/npm-shrinkwrap.json": (
             json.dumps({"lockfileVersion": 1, "dependencies": {
