@@ -15,6 +15,9 @@ GIB = 1 << 30
 
 # --- limits and wants ----------------------------------------------------------------------------
 
+ARCHIVE_BYTES = 144 * MIB
+"""What is kept in memory of an archive too large to be held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,6 +73,9 @@ class Wants:
     max_bytes: int = 64 * MIB
     head: bool = False
     """Of an executable that is larger, the first ``max_bytes`` are worth a look (a note says that there was more)."""
+    archives: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(ending of the path, endings of members): of a ZIP archive that is larger, its directory and these members are
+    worth a look. It comes as long as it is, with zeros for all else and for what exceeds ``ARCHIVE_BYTES``."""
 
     @property
     def everything(self) -> bool:
@@ -109,7 +115,12 @@ class Wants:
             executables=self.executables or other.executables,
             max_bytes=max(self.max_bytes, other.max_bytes),
             head=self.head or other.head,
+            archives=tuple(dict.fromkeys(self.archives + other.archives)),
         )
+
+    def members(self, path: str) -> tuple[str, ...]:
+        """The members that are wanted of an archive; none if the path is not that of one."""
+        return tuple(member for ending, members in self.archives if path.endswith(ending) for member in members)
 
 
 def any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:

@@ -22,11 +22,12 @@ from grid.ecosystems import _zip
 from grid.ecosystems._java_groups import group_of
 from grid.errors import VersionInvalid
 from grid.keys.maven import key
-from grid.model import MIB, Limits, Note, Package
+from grid.model import ARCHIVE_BYTES, MIB, Limits, Note, Package
 
 SUFFIXES = (".jar", ".war", ".ear", ".par", ".sar", ".nar", ".jpi", ".hpi", ".kar", ".lpkg")
 UNPACKED = "/pom.properties"
-MAX_BYTES = 144 * MIB
+MAX_BYTES = 176 * MIB
+"""Of a larger archive, which is not held, only what is read of it is there."""
 
 _MAX_DEPTH = 16
 """Archives in archives: an EAR of WARs of jars with jars in them has 4."""
@@ -44,8 +45,8 @@ _MAX_TEXT = 32 * MIB
 """Of all properties and manifests of a file together."""
 _MAX_NOTES = 20
 
-_BYTE_SUFFIXES = tuple(s.encode() for s in SUFFIXES)
-_WANTED = (*_BYTE_SUFFIXES, b"pom.properties", b"META-INF/MANIFEST.MF")
+MEMBERS = (*SUFFIXES, "pom.properties", "META-INF/MANIFEST.MF")
+_WANTED = tuple(member.encode() for member in MEMBERS)
 _POM = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties|(?:.*/)?pom\.properties")
 """Elsewhere, where packers other than Maven put it, it counts if it states all three."""
 _PROPERTY = re.compile(r"^[ \t]*(groupId|artifactId|version)[ \t]*[=:]([^\r\n]*)", re.MULTILINE)
@@ -132,7 +133,7 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
     if not path.endswith(SUFFIXES) or not len(content):
         return
     data = memoryview(content)
-    state = _State(path, max((_MEMORY - len(data)) // 2, 0))
+    state = _State(path, (_MEMORY - (len(data) if len(data) <= MAX_BYTES else ARCHIVE_BYTES)) // 2)
     if bytes(data[:2]) != b"PK" and not (path.endswith((".jar", ".war", ".ear")) or _zip_behind_a_script(data)):
         return  # other things have these suffixes, too
     yield from _archive(path.rpartition("/")[2], data, "", 0, state)
@@ -182,10 +183,11 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
         identity = _from_manifest(headers, stem)
         if identity is None or not any(_same_thing(identity, pom) for pom in poms):
-            sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+            whole = depth > 0 or len(data) <= MAX_BYTES
+            sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest() if whole else ""
             if identity is not None:
                 yield from _package(identity, state, sha1)
-            elif _COORDINATE.fullmatch(stem) and (stem, sha1) not in state.seen:
+            elif sha1 and _COORDINATE.fullmatch(stem) and (stem, sha1) not in state.seen:
                 state.seen.add((stem, sha1))
                 yield Package(stem, "", purl=PackageURL("maven", None, stem).to_string(), sha1=sha1)
     for pom in poms:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
-from grid.ecosystems._java import MAX_BYTES, SUFFIXES, UNPACKED, read
+from grid.ecosystems._java import MAX_BYTES, MEMBERS, SUFFIXES, UNPACKED, read
 from grid.ecosystems._locks import java
 from grid.keys.maven import key
 from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="maven",
-    version=6,
+    version=7,
     key=key,
     namespace=language("Maven"),
     osv=("Maven",),
-    wants=Wants(suffixes=(*SUFFIXES, UNPACKED), max_bytes=MAX_BYTES),
+    wants=Wants(
+        suffixes=(*SUFFIXES, UNPACKED), max_bytes=MAX_BYTES, archives=tuple((suffix, MEMBERS) for suffix in SUFFIXES)
+    ),
     read=read,
     views=True,
     declares=java.WANTS,

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from io import BytesIO
-from zipfile import ZipFile
 
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem, language
+from grid.ecosystems import Ecosystem, _zip, language
 from grid.ecosystems._locks import python
 from grid.keys.pep440 import key
-from grid.model import Limits, Note, Package, Wants
+from grid.model import MIB, Limits, Note, Package, Wants
 
 _SUFFIXES = ("dist-info/METADATA", "egg-info/PKG-INFO", "EGG-INFO/PKG-INFO", ".egg-info", ".egg", ".whl")
 _ARCHIVES = {".egg": re.compile(r"EGG-INFO/PKG-INFO"), ".whl": re.compile(r"[^/]+\.dist-info/METADATA")}
+_MEMBERS = (".dist-info/METADATA", "EGG-INFO/PKG-INFO")
 _WHEEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]*)-([0-9][A-Za-z0-9._!+]*)(?:-[0-9][^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
 _HEADER_BYTES = 1 << 20
+_MAX_BYTES = 64 * MIB
+_METADATA_BYTES = 16 << 20
+"""Of the metadata in an archive, with the description of the project."""
+_MAX_MEMBERS = 400_000
 _SEPARATORS = re.compile(r"[-_.]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _BAD_VERSION = re.compile(r"[\s\x00-\x1f]")
@@ -37,20 +40,20 @@ def canonical(name: str) -> str:
     return _SEPARATORS.sub("-", name).lower()
 
 
-def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Package | Note]:
     """The package that a metadata file describes: its header, whatever the encoding of the rest."""
     if not path.endswith(_SUFFIXES):
         return
     member = _ARCHIVES.get(path[-4:])
     if member is not None:
         try:
-            content = _metadata_within(content, member)
-        except Exception:  # zipfile raises a dozen kinds on damaged archives, and large wheels come cut short
-            content = _named(path) if path.endswith(".whl") and content.startswith(b"PK") else b""
+            content = _metadata_within(memoryview(content), member)
+        except _zip.ZipInvalid:
+            content = _named(path) if path.endswith(".whl") and bytes(content[:2]) == b"PK" else b""
             if not content:
                 yield Note("Unparsable", f"the {path[-3:]} cannot be opened", path)
                 return
-    header = _header(content)
+    header = _header(bytes(content[:_HEADER_BYTES]))
     name = version = ""
     stated: list[str] = []
     expression = ""
@@ -88,16 +91,13 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     )
 
 
-def _metadata_within(content: bytes, wanted: re.Pattern[str]) -> bytes:
-    """The metadata inside an egg that was installed zipped, or a wheel; empty if there is none."""
-    if not content.startswith(b"PK"):
+def _metadata_within(archive: memoryview, wanted: re.Pattern[str]) -> bytes:
+    """The metadata inside an egg that was installed zipped, or a wheel; empty if there is none. Raises ZipInvalid."""
+    if bytes(archive[:2]) != b"PK":
         return b""
-    with ZipFile(BytesIO(content)) as archive:
-        name = next(filter(wanted.fullmatch, archive.namelist()), None)
-        if name is None:
-            return b""
-        with archive.open(name) as member:
-            return member.read(_HEADER_BYTES)  # what it inflates to is bounded here
+    members, _, _ = _zip.members(archive, tuple(name.encode() for name in _MEMBERS), _MAX_MEMBERS)
+    found = next((member for member in members if wanted.fullmatch(member.name)), None)
+    return bytes(_zip.content(archive, found, _METADATA_BYTES)) if found else b""
 
 
 def _named(path: str) -> bytes:
@@ -109,9 +109,9 @@ def _named(path: str) -> bytes:
 def _header(content: bytes) -> str:
     """What stands before the first empty line, as text."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content[:_HEADER_BYTES].decode("utf-16", "replace").lstrip("\ufeff\r\n")
+        text = content.decode("utf-16", "replace").lstrip("\ufeff\r\n")
     else:
-        head = content[:_HEADER_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        head = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         head = _EMPTY_LINE.split(head, maxsplit=1)[0]
         try:
             text = head.decode("utf-8")
@@ -124,12 +124,13 @@ def _header(content: bytes) -> str:
 
 ECOSYSTEM = Ecosystem(
     name="pypi",
-    version=3,
+    version=4,
     key=key,
     namespace=language("PyPI"),
     osv=("PyPI",),
-    wants=Wants(suffixes=_SUFFIXES, max_bytes=16 << 20, head=True),  # of larger wheels the name tells
+    wants=Wants(suffixes=_SUFFIXES, max_bytes=_MAX_BYTES, archives=tuple((suffix, _MEMBERS) for suffix in _ARCHIVES)),
     read=read,
+    views=True,
     canonical=canonical,
     declares=python.WANTS,
     declared=python.read,

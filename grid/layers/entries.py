@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,9 @@ import pyarrow.compute as pc
 
 from grid.errors import LayerTruncated, PathEscapesRoot
 from grid.layers import tar
+from grid.layers.archives import thinned
 from grid.layers.blob import Stream
-from grid.model import Limits, Note, Wants, any_glob
+from grid.model import ARCHIVE_BYTES, Limits, Note, Wants, any_glob
 from grid.paths import path_hashes
 from grid.schema import ENTRIES, FILES
 
@@ -146,8 +148,17 @@ class _Batch:
         self._rows: list[tuple[str, int, int]] = []
         self._ends = [0]
 
-    def add(self, path: str, size: int, mode: int, fill: Fill, stated: int) -> None:
-        """Append a file, whose content ``fill`` writes into the memory given to it; ``stated`` is its whole size."""
+    def add(self, path: str, size: int, mode: int, fill: Fill, stated: int, thin: bool = False) -> None:
+        """Append a file, whose content ``fill`` writes into the memory given to it; ``stated`` is its whole size.
+        ``thin``: it leaves out the most, which must be zeros, so that it needs memory that nobody has used."""
+        if thin:
+            alone = _Batch(size, self._bits, self._emit, alone=True)
+            alone._buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            with suppress(AttributeError, OSError):
+                alone._buffer.madvise(mmap.MADV_NOHUGEPAGE)  # a page for each small member, and no large one
+            alone.add(path, size, mode, fill, stated)
+            alone.flush()
+            return
         if size > self._capacity - self._used or len(self._rows) >= _FLUSH_ROWS:
             self.flush()
         if size > self._capacity:  # a batch of its own, in memory of its own
@@ -292,8 +303,7 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
     """
     classify = classifier(wants)
     every = sum(1 << place for place, want in enumerate(wants) if want.every)
-    heads = sum(1 << place for place, want in enumerate(wants) if want.head)
-    sieve = _Sieve(stream, every, heads, [min(want.max_bytes, _MAX_CONTENT) for want in wants], remark)
+    sieve = _Sieve(stream, every, wants, remark)
     batches = _Batches(limits.batch_bytes, every, emit)
     columns = _Columns()
     rows = columns.rows
@@ -311,17 +321,20 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
         if kind == tar.FILE:
             bits = classify(path, owner[0])
             fill, taken = whole, size
+            members: tuple[bytes, ...] = ()
             if size == 0:
                 bits &= ~every
             elif bits and size > sieve.least:
-                bits, head, taken = sieve.small_enough(path, size, owner[0], bits, segments)
+                bits, head, taken, members = sieve.small_enough(path, size, owner[0], bits, segments)
                 if head:
                     fill = _filler(stream, head)
+                if members:
+                    fill = thinned(fill, size, members, partial(sieve.left_out, path, bits))
             if bits:
                 if segments is not None:
                     stream.charge(size - sum(length for _, length in segments))
                     fill = _sparse_filler(whole, segments)
-                batches.of(bits).add(path, taken, owner[0], fill, size)
+                batches.of(bits).add(path, taken, owner[0], fill, size, thin=bool(members))
         elif kind == tar.HARDLINK and link is not None:
             missed = classify(path, owner[0]) & ~every
             if missed:
@@ -353,11 +366,11 @@ def _marker(path: str) -> tuple[str, int] | None:
 def _filler(stream: Stream, head: bytes = b"") -> Fill:
     """What writes the next content of the stream, of which ``head`` has been read already."""
     readinto = stream.readinto
-    done = len(head)
 
     def fill(target: memoryview) -> None:
-        if done:
-            part = head[: len(target)]
+        nonlocal head
+        if head:
+            part, head = head[: len(target)], b""
             target[: len(part)] = part
             target = target[len(part) :]
         if readinto(target) < len(target):
@@ -378,27 +391,38 @@ def _sparse_filler(read: Fill, segments: tar.Segments) -> Fill:
 class _Sieve:
     """Drops the detectors for which a file is too large, and says so where it matters."""
 
-    def __init__(self, stream: Stream, every: int, heads: int, most: list[int], remark: Remark) -> None:
+    def __init__(self, stream: Stream, every: int, wants: Sequence[Wants], remark: Remark) -> None:
         self._stream = stream
         self._every = every
-        self._heads = heads
-        self._most = most
+        self._wants = wants
+        self._most = [min(want.max_bytes, _MAX_CONTENT) for want in wants]
         self._remark = remark
-        self.least = min(most, default=0)
+        self.least = min(self._most, default=0)
 
     def small_enough(
         self, path: str, size: int, mode: int, bits: int, segments: tar.Segments | None
-    ) -> tuple[int, bytes, int]:
-        """The bits of those that may have the file, what was read of it to decide on notes, and how much they get."""
+    ) -> tuple[int, bytes, int, tuple[bytes, ...]]:
+        """The bits of those that may have the file, what was read of it to decide on notes, how much they get, and of
+        which members, if it is an archive of which they get no more."""
         drop = [place for place in _places(bits) if size > self._most[place]]
+        bits &= ~sum(1 << place for place in drop)
+        alone = not bits and segments is None
+        members = {place: self._wants[place].members(path) for place in drop} if alone and size <= _MAX_CONTENT else {}
         head = b""
         if segments is None and any(self._every & (1 << place) for place in drop):
             head = self._stream.read(min(size, _TEXT_PROBE))
         for place in drop:
-            bits &= ~(1 << place)
-            if not self._every & (1 << place) or (head and b"\0" not in head):
+            if not members.get(place) and (not self._every & (1 << place) or (head and b"\0" not in head)):
                 self._remark(place, Note("FileTooLarge", f"{size} bytes, more than {self._most[place]}", path))
-        some = sum(1 << place for place in drop if self._heads & (1 << place))
-        if some and not bits and segments is None and mode & 0o111:
-            return some, head, min(self._most[place] for place in _places(some))
-        return bits, head, size
+        if some := sum(1 << place for place in drop if members.get(place)):
+            wanted = {member.encode() for place in drop for member in members[place]}
+            return some, head, size, tuple(sorted(wanted))
+        some = sum(1 << place for place in drop if self._wants[place].head)
+        if some and alone and mode & 0o111:
+            return some, head, min(self._most[place] for place in _places(some)), ()
+        return bits, head, size, ()
+
+    def left_out(self, path: str, bits: int) -> None:
+        """Say that an archive has more than is kept of one."""
+        for place in _places(bits):
+            self._remark(place, Note("FileTooLarge", f"more than {ARCHIVE_BYTES} bytes of it are of interest", path))

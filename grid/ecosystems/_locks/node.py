@@ -30,7 +30,7 @@ def _npm(content: bytes) -> Iterator[tuple[object, object]]:
         for place, value in packages.items():
             entry = _locks.entries(value)
             _, within, name = place.rpartition("node_modules/")
-            if within and not entry.get("link") and not entry.get("dev"):  # but what is "devOptional"
+            if within and not entry.get("link") and not entry.get("dev"):  # "devOptional" is not only that
                 yield entry.get("name", name), entry.get("version", "")
         return
     waiting = [record]
