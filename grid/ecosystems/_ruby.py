@@ -28,22 +28,20 @@ _FILE_NAME = re.compile(r"(.+?)-([0-9]+(?:\.[0-9A-Za-z]+)*)(?:-.+)?")
 
 
 def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
-    """The gem of an installed specification. Where the file computes its name or version, its own name tells them."""
+    """The gem of an installed specification, as its assignments say, which Ruby obeys. What they compute is told by the
+    stub, else by the file's own name."""
     place = _PLACE.fullmatch(path)
     if place is None:
         return
-    name = version = ""
     text = content.decode("utf-8", "replace")
-    stub = _STUB.search(content[:4096])
-    if stub is not None:
-        name, version = (part.decode("utf-8", "replace") for part in stub.groups()[:2])
-    else:
-        name, version = _stated(_NAME, text), _stated(_VERSION, text)
-        named = _FILE_NAME.fullmatch(place[1]) if len(place[1]) <= 300 and text.strip() else None
-        if named is not None:
-            name, version = name or named[1], version or named[2]
     if not text.strip():
         return
+    name, version = _stated(_NAME, _GOOD_NAME, text), _stated(_VERSION, _GOOD_VERSION, text)
+    stub = _STUB.search(content[:4096])
+    if stub is not None:
+        name, version = name or stub[1].decode("utf-8", "replace"), version or stub[2].decode("utf-8", "replace")
+    elif (named := _FILE_NAME.fullmatch(place[1]) if len(place[1]) <= 300 else None) is not None:
+        name, version = name or named[1], version or named[2]
     if not _GOOD_NAME.fullmatch(name) or not _GOOD_VERSION.fullmatch(version):
         yield Note("Unparsable", "the specification has no usable name and version", path)
         return
@@ -57,6 +55,7 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     )
 
 
-def _stated(pattern: re.Pattern[str], text: str) -> str:
+def _stated(pattern: re.Pattern[str], good: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
-    return "".join(filter(None, match.groups())) if match else ""
+    value = "".join(filter(None, match.groups())) if match else ""
+    return value if good.fullmatch(value) else ""  # "1.#{minor}" is computed

@@ -10,7 +10,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="gem",
-    version=2,
+    version=3,
     key=key,
     namespace=language("RubyGems"),
     osv=("RubyGems",),

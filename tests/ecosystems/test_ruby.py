@@ -46,6 +46,12 @@ def test_installed_and_default_gems_are_found(path: str) -> None:
     assert read(SPEC, path) == [Package("rack", "2.2.4", licenses=("MIT", "Ruby"), purl="pkg:gem/rack@2.2.4")]
 
 
+def test_a_specification_whose_stub_names_another_gem_is_what_ruby_takes_it_for() -> None:
+    renamed = SPEC.replace(b'name = "rack"', b'name = "rack-old"').replace(b'version = "2.2.4"', b'version = "2.2.5"')
+    assert found(renamed) == [("rack-old", "2.2.5")]
+    assert found(SPEC.replace(b'version = "2.2.4"', b'version = "2.#{minor}"')) == [("rack", "2.2.4")]
+
+
 @pytest.mark.parametrize("path", ["app/rack.gemspec", "usr/local/bundle/gems/rack-2.2.4/rack.gemspec"])
 def test_specifications_of_sources_are_not_installed(path: str) -> None:
     assert read(SPEC, path) == []
