@@ -57,7 +57,7 @@ _VERSION = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}")
 # What may follow the first number of a version after a hyphen; anything else is a classifier or part of the name.
 _QUALIFIER = re.compile(
     r"(?:snapshot|release|final|ga|alpha|beta|rc|cr|sp|pre|preview|ea|dev|jre|jdk|java|android|incubating|redhat|jenkins|"
-    r"atlassian|build|patch|hotfix|fuse|cdh|hadoop|brew|public|stable|m|b|v|r|p)[0-9]*(?:[._][0-9a-z]+)*|[0-9][0-9a-z._]*",
+    r"atlassian|build|patch|hotfix|fuse|cdh|hadoop|brew|public|stable|m|b|v|r|p)[0-9]*(?:[._][0-9a-z]+)*|[0-9][0-9a-z._+~]*",
     re.IGNORECASE,
 )
 _CLASSIFIER = re.compile(

@@ -41,7 +41,12 @@ _GROUPS = {
     "io.projectreactor.netty": "reactor-netty reactor-netty-*",
     "io.reactivex": "rxjava",
     "org.reactivestreams": "reactive-streams",
-    "org.jetbrains.kotlin": "kotlin-stdlib kotlin-stdlib-* kotlin-reflect kotlin-script-* kotlin-scripting-*",
+    "org.jetbrains.kotlin": (
+        "kotlin-stdlib kotlin-stdlib-* kotlin-reflect kotlin-script-* kotlin-scripting-* kotlin-compiler "
+        "kotlin-compiler-* kotlin-daemon kotlin-daemon-* kotlin-annotations-* kotlin-annotation-processing* "
+        "kotlin-android-extensions* kotlin-build-common kotlin-gradle-plugin kotlin-main-kts kotlin-preloader "
+        "kotlin-runner kotlin-test kotlin-test-*"
+    ),
     "org.jetbrains.kotlinx": "kotlinx-*",
     "com.squareup.okhttp3": "okhttp okhttp-* logging-interceptor mockwebserver",
     "com.squareup.okio": "okio okio-jvm",
@@ -78,6 +83,7 @@ _GROUPS = {
     "org.projectlombok": "lombok",
     "org.junit.jupiter": "junit-jupiter junit-jupiter-*",
     "org.junit.platform": "junit-platform-*",
+    "org.junit.vintage": "junit-vintage-engine",
     "org.mockito": "mockito-core mockito-inline mockito-junit-jupiter mockito-all",
     "net.bytebuddy": "byte-buddy byte-buddy-agent",
     "org.ow2.asm": "asm asm-analysis asm-commons asm-tree asm-util asm-xml",
@@ -85,7 +91,9 @@ _GROUPS = {
     "org.apiguardian": "apiguardian-api",
     "org.assertj": "assertj-core",
     "log4j": "log4j",
-    "org.apache.ant": "ant ant-launcher ant-junit ant-antlr",
+    "org.apache.ant": "ant ant-launcher ant-antlr ant-apache-* ant-commons-* ant-imageio ant-jai ant-jakartamail "
+    "ant-javamail ant-jdepend ant-jmf ant-jsch ant-junit ant-junit4 ant-junitlauncher ant-netrexx ant-swing "
+    "ant-testutil ant-xz",
     "org.apache.poi": "poi poi-ooxml poi-ooxml-lite poi-ooxml-schemas poi-scratchpad",
     "org.apache.xmlbeans": "xmlbeans",
     "xerces": "xercesImpl",
