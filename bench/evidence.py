@@ -79,7 +79,8 @@ def itself(content: bytes, found: Found) -> bool:
     except (zipfile.BadZipFile, KeyError):
         return False
     headers = dict(re.findall(r"^(Bundle-SymbolicName|Main-Class): *([^;\n]*)", manifest, re.MULTILINE))
-    return group in headers.values() and (artifact in stem or group.endswith(f".{artifact}"))
+    named = group in headers.values() and (artifact in stem or group.endswith(f".{artifact}"))
+    return named or headers.get("Bundle-SymbolicName", "").endswith(f".{artifact}")
 
 
 def levels(path: str, content: bytes) -> int:
@@ -103,6 +104,14 @@ def unpublished(content: bytes) -> bool:
     record = _json(content)
     published = any(record.get(one) for one in ("repository", "homepage", "_id"))
     return bool(record) and (record.get("private") is True or not published)
+
+
+def listed(content: bytes) -> bool:
+    """Whether a JSON document is a list."""
+    try:
+        return isinstance(json.loads(content), list)
+    except ValueError:
+        return False
 
 
 def unversioned(content: bytes, found: Found) -> bool:

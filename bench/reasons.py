@@ -188,8 +188,9 @@ def _coordinates(case: Case) -> bool:
     if any(artifact == _artifact(o) or one.version == o.version or _joined(o) == _joined(one) for o in odd):
         return True
     beside = [o for o in case.near if o.ecosystem == "maven"]
-    classified = any(artifact == _artifact(o) and one.version.startswith(f"{o.version}-") for o in beside)
-    twice = any(o.version == one.version for o in beside) and evidence.itself(case.content, one)
+    itself = evidence.itself(case.content, one)
+    classified = any((artifact == _artifact(o) or itself) and one.version.startswith(f"{o.version}-") for o in beside)
+    twice = itself and any(o.version == one.version for o in beside)
     return not case.ours and (classified or twice)
 
 
@@ -230,7 +231,7 @@ def _not_a_package(case: Case) -> bool:
         return False
     if case.kind in ("github", "githubactions"):
         return bool(_WORKFLOW.match(case.one.path))
-    return case.kind in ("", "oci", "binary") and bool(_SBOM.match(case.one.path))
+    return case.kind in ("", "oci", "binary", "UnknownPackage") and bool(_SBOM.match(case.one.path))
 
 
 def _own_project(case: Case) -> bool:
@@ -263,6 +264,11 @@ def _undeployed(case: Case) -> bool:
 
 def _composer_place(case: Case) -> bool:
     return not case.ours and case.kind == "composer" and not case.one.path.endswith("composer/installed.json")
+
+
+def _composer_list(case: Case) -> bool:
+    """Of Composer 1, whose record is a list, where Composer 2 has a table of lists."""
+    return case.extra and case.peer == "trivy" and case.kind == "composer" and evidence.listed(case.content)
 
 
 def _source_tree(case: Case) -> bool:
@@ -405,6 +411,7 @@ RULES: list[Rule] = [
     Rule("assemblies one by one", _assembly),
     Rule("not deployed", _undeployed),
     Rule("not Composer's own", _composer_place),
+    Rule("records of Composer 1", _composer_list),
     Rule("sources of R packages", _source_tree),
     Rule("tools of Go", _go_tool),
     Rule("main modules of Go", _go_main),

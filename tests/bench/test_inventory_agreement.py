@@ -147,6 +147,26 @@ def test_a_package_in_a_jar_is_not_explained_by_another_of_the_same_version() ->
     assert why([api], [api, core], files={"srv/app.jar": jar}) == [None]
     bundle = Found("maven", "com.example.app:app", "2.17.1", "srv/app.jar")
     assert why([api], [api, bundle], files={"srv/app.jar": jar}) == ["coordinates of a jar"]
+    last = bundle._replace(name="org.else:app")  # of the bundle's name, under a group that it does not have
+    assert why([api], [api, last], files={"srv/app.jar": jar}) == ["coordinates of a jar"]
+    assert why([api], [api, last._replace(name="org.else:other")], files={"srv/app.jar": jar}) == [None]
+    server = Found("maven", "org.openrefine:server", "3.9.5", "srv/openrefine-3.9.5-server.jar")
+    stem = server._replace(name="openrefine:openrefine", version="3.9.5-server")
+    assert why([server], [server, stem]) == ["coordinates of a jar"]
+    assert why([server], [server, stem._replace(name="else:else")]) == [None]
+
+
+def test_the_list_that_composer_1_wrote_is_read_by_us_and_syft_only() -> None:
+    one = Found("composer", "psr/log", "1.1.0", "srv/vendor/composer/installed.json")
+    record = [{"name": "psr/log", "version": "1.1.0"}]
+    first, second = (json.dumps(told).encode() for told in (record, {"packages": record}))
+    assert why([one], [], "trivy", {one.path: first}) == ["records of Composer 1"]
+    assert why([one], [], "trivy", {one.path: second}) == why([one], [], "syft", {one.path: first}) == [None]
+
+
+def test_a_component_of_an_sbom_without_a_package_url_is_no_package() -> None:
+    assert why([], [Found("UnknownPackage", "jquery", "3.7.1", "srv/lib/foreign.cdx.json")]) == ["no packages"]
+    assert why([], [Found("UnknownPackage", "jquery", "3.7.1", "srv/lib/jquery.js")]) == [None]
 
 
 def test_what_only_we_find_is_explained_only_if_the_file_states_it() -> None:
