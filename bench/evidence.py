@@ -139,6 +139,19 @@ def native(content: bytes) -> bool:
     return struct.unpack_from("<II", content.ljust(directories + 128, b"\0"), directories + 14 * 8) == (0, 0)
 
 
+_MONO = re.compile(
+    "ProductName".encode("utf-16-le")
+    + rb"(?:\0\0){1,2}(?:"
+    + b"|".join(one.encode("utf-16-le") for one in ("Mono Common Language Infrastructure", "MONO CLI"))
+    + rb")\0\0"
+)
+
+
+def of_mono(content: bytes) -> bool:
+    """Whether an assembly names Mono itself as its product."""
+    return _MONO.search(content) is not None
+
+
 def undeployed(content: bytes, found: Found) -> bool:
     """Whether a ``deps.json`` calls something a project, or lists no file of it."""
     record = _json(content)

@@ -242,12 +242,12 @@ def _own_project(case: Case) -> bool:
 
 
 def _assembly(case: Case) -> bool:
-    """A native program; an assembly without a version; or one that is told by its package: we name the file, or a
-    ``deps.json`` beside it does."""
+    """A native program; a part of Mono; an assembly without a version; or one that is told by its package: we name the
+    file, or a ``deps.json`` beside it does."""
     path = case.one.path
     if case.ours or case.kind != "nuget" or not path.lower().endswith((".dll", ".exe")):
         return False
-    if evidence.native(case.content) or not case.one.version.strip("0."):
+    if evidence.native(case.content) or evidence.of_mono(case.content) or not case.one.version.strip("0."):
         return True
     folder = path.rpartition("/")[0]
     return any(o.ecosystem == "nuget" for o in case.odd) or any(

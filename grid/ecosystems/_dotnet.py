@@ -28,6 +28,9 @@ MAX_RECORD = 4 << 20
 _RUNTIME_PACK = "runtimepack."
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]*")
+_MONO = ("mono common language infrastructure", "mono cli")
+"""Products whose assemblies are parts of Mono, not the packages of NuGet that have their names:
+``System.Data.SqlClient`` 4.0.0 would meet advisories. The program itself is told by ``programs/``."""
 _DEPLOYED = ("runtime", "runtimeTargets", "native", "resources")
 
 
@@ -120,6 +123,8 @@ def _assembly(path: str, content: bytes) -> Iterator[Package | Note]:
     if info is None or not info.managed or path.lower().endswith(".resources.dll"):
         return
     stated = info.strings
+    if stated.get("ProductName", "").lower() in _MONO:
+        return
     file = path.rpartition("/")[2]
     named = stated.get("InternalName") or stated.get("OriginalFilename") or file
     name = next((n for n in map(_stem, (named, file)) if _NAME.fullmatch(n)), "")

@@ -10,7 +10,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="nuget",
-    version=3,
+    version=4,
     key=key,
     namespace=language("NuGet"),
     osv=("NuGet",),

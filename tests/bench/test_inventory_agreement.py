@@ -124,6 +124,7 @@ OUT = "of a lock file, the project itself or for development"
         ("nuget", "lib", "3.0.0", "app/App.deps.json", DEPS, None),
         ("nuget", "tool", "1.0.0", "app/t.exe", b"MZ".ljust(60, b"\0") + b"@\0\0\0PE\0\0".ljust(300, b"\0"),
          "assemblies one by one"),
+        ("nuget", "mono cli", "4.0.0", "app/I18N.dll", assembly({"ProductName": "MONO CLI"}), "assemblies one by one"),
         ("nuget", "tool", "1.0.0", "app/Tool.dll", assembly({"InternalName": "Tool.dll"}), None),
         ("npm", "shop", "1", "srv/package.json", b'{"version": "1", "private": true}', "a project's own package.json"),
         ("npm", "x", "1.0.0", "srv/package.json", b'{"version": "1.0.0", "repository": "r"}', None),

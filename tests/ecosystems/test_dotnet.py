@@ -151,6 +151,12 @@ def test_native_libraries_and_those_without_a_version_are_none(content: bytes) -
     assert read(content, "app/X.dll") == []
 
 
+def test_the_parts_of_mono_are_no_packages_of_nuget() -> None:
+    sql = {"InternalName": "System.Data.SqlClient.dll", "ProductVersion": "4.0.0.0"}
+    assert read(assembly({**sql, "ProductName": "Mono Common Language Infrastructure"}), "mono/4.5/x.dll") == []
+    assert len(read(assembly({**sql, "ProductName": "Microsoft .NET Framework"}), "app/x.dll")) == 1
+
+
 def test_satellites_of_a_language_are_part_of_their_assembly() -> None:
     assert read(assembly(JSON_NET), "app/de/X.resources.dll") == []
 
