@@ -273,6 +273,15 @@ def _gradle(content: bytes, found: Found) -> bool:
     return bool(line) and all("test" in one.lower() for one in line.split(","))
 
 
+def _go_mod(content: bytes, found: Found) -> bool:
+    """Only put in the place of a module, or of a version of it, that is not asked for."""
+    lines = [line.partition("//")[0].split() for line in content.decode("utf-8", "replace").splitlines()]
+    asked = [line[-2:] for line in lines if "=>" not in line]
+    put = [line[:-3] for line in lines if line[-3:] == ["=>", found.name, found.version]]
+    replaced = [before[1:] if before[0] == "replace" else before for before in put]
+    return bool(put) and not any(one[: len(before)] == before for before in replaced for one in asked)
+
+
 def _gemfile(content: bytes, found: Found) -> bool:
     """A folder beside the file."""
     paths = re.findall(r"^PATH\n(?:  .*\n)+", content.decode("utf-8", "replace"), re.MULTILINE)
@@ -337,6 +346,7 @@ _LEFT_OUT: list[tuple[str, Callable[[bytes, Found], bool]]] = [
     (r"Pipfile\.lock", _pipfile),
     (r".*poetry.*\.lock|uv\.lock|pdm\.lock", _toml_lock),
     (r"pubspec\.lock", _pubspec),
+    (r"go\.mod", _go_mod),
     (r"go\.sum|setup\.py|conanfile\.txt", _always),  # these pin nothing
 ]
 

@@ -113,6 +113,8 @@ OUT = "of a lock file, the project itself or for development"
         ("maven", "g:a", "4.12", "srv/pom.xml", POM, None),
         ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=testCompileClasspath\n", OUT),
         ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=runtimeClasspath,testCompileClasspath\n", None),
+        ("golang", "a.b/c", "v1.7.7", "srv/go.mod", b"require a.b/c v1.7\nreplace a.b/c v1.5 => a.b/c v1.7.7\n", OUT),
+        ("golang", "a.b/c", "v1.7.7", "srv/go.mod", b"require a.b/c v1.5.0\nreplace a.b/c => a.b/c v1.7.7\n", None),
         ("gem", "own", "1.0", "Gemfile.lock", b"PATH\n  remote: .\n  specs:\n    own (1.0)\n\nGEM\n", OUT),
         ("gem", "rack", "1.0", "Gemfile.lock", b"GEM\n  specs:\n    rack (1.0)\n", None),
         ("cargo", "own", "0.1.0", "Cargo.lock", b'[[package]]\nname = "own"\nversion = "0.1.0"\n', OUT),
