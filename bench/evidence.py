@@ -66,7 +66,7 @@ def _texts(path: str, content: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def itself(content: bytes, found: Found) -> bool:
-    """Whether a name is that of the archive, of its bundle or of its main class, rather than of something in it."""
+    """Whether a name is that of the archive, of its bundle, main class or vendor, rather than of something in it."""
     stem = found.path.rpartition("/")[2].rpartition(".")[0]
     group, _, artifact = found.name.partition(";")[0].rpartition(":")
     if stem in (artifact, f"{artifact}-{found.version}"):
@@ -78,7 +78,9 @@ def itself(content: bytes, found: Found) -> bool:
             )
     except (zipfile.BadZipFile, KeyError):
         return False
-    headers = dict(re.findall(r"^(Bundle-SymbolicName|Main-Class): *([^;\n]*)", manifest, re.MULTILINE))
+    headers = dict(
+        re.findall(r"^(Bundle-SymbolicName|Main-Class|Implementation-Vendor-Id): *([^;\n]*)", manifest, re.MULTILINE)
+    )
     named = group in headers.values() and (artifact in stem or group.endswith(f".{artifact}"))
     return named or headers.get("Bundle-SymbolicName", "").endswith(f".{artifact}")
 

@@ -137,6 +137,8 @@ def _written(case: Case) -> bool:
         ]
         if any(a.rpartition("/")[2] == b.rpartition("/")[2] for a, b in parts):
             return True
+        if case.one.name == "mysql" and b"MariaDB" in case.content:
+            return any((o.name, o.version) == ("mariadb", case.one.version) for o in case.near)
     if case.kind in ("swift", "conan"):  # Syft puts the last part, or the user, into the name once more
         return any(
             o.ecosystem == case.kind and o.version == case.one.version and _same_end(o, case.one) for o in case.odd

@@ -153,10 +153,21 @@ def test_a_package_in_a_jar_is_not_explained_by_another_of_the_same_version() ->
     last = bundle._replace(name="org.else:app")  # of the bundle's name, under a group that it does not have
     assert why([api], [api, last], files={"srv/app.jar": jar}) == ["coordinates of a jar"]
     assert why([api], [api, last._replace(name="org.else:other")], files={"srv/app.jar": jar}) == [None]
+    mail = zipped({"META-INF/MANIFEST.MF": "Implementation-Vendor-Id: com.sun\n"})
+    true = Found("maven", "com.sun.mail:jakarta.mail", "2.0.0", "srv/jakarta-mail.jar")
+    vendor = true._replace(name="com.sun:mail")
+    assert why([true], [true, vendor], files={true.path: mail}) == ["coordinates of a jar"]
     server = Found("maven", "org.openrefine:server", "3.9.5", "srv/openrefine-3.9.5-server.jar")
     stem = server._replace(name="openrefine:openrefine", version="3.9.5-server")
     assert why([server], [server, stem]) == ["coordinates of a jar"]
     assert why([server], [server, stem._replace(name="else:else")]) == [None]
+
+
+def test_mysql_is_mariadb_where_the_program_says_so() -> None:
+    maria = Found("generic", "mariadb", "10.11.19", "usr/bin/mariadb")
+    both = [maria, maria._replace(name="mysql")]
+    assert why([maria], both, files={maria.path: b"10.11.19-MariaDB"}) == ["written otherwise"]
+    assert why([maria], both, files={maria.path: b"10.11.19"}) == [None]
 
 
 def test_the_list_that_composer_1_wrote_is_read_by_us_and_syft_only() -> None:
