@@ -88,9 +88,15 @@ def _stamped_in(data: memoryview, toolchain: str) -> str:
     version of the toolchain, which it sets in the same way. Where two versions stand there, none is taken.
     """
     told = toolchain.partition(" ")[0].encode()
-    # Beginning with the NUL before it, of which a program is full, the search would take three times as long.
-    marks = (mark.span() for mark in re.finditer(re.escape(told) + b"\0", data)) if told else iter(())
-    start, end = next((span for span in marks if span[0] and data[span[0] - 1] == 0), (0, 0))
+    # Beginning with the NUL before it, of which a program is full, the search would take three times as long. Where
+    # nothing had to be filled up, that NUL is missing: then the first one counts.
+    start = end = 0
+    for mark in re.finditer(re.escape(told) + b"\0", data) if told else ():
+        apart = mark.start() > 0 and data[mark.start() - 1] == 0
+        if apart or not end:
+            start, end = mark.span()
+        if apart:
+            break
     if not end:
         return DEVEL
     near = bytes(data[max(start - 1 - _STAMPS, 0) : end + _STAMPS])

@@ -11,7 +11,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="golang",
-    version=4,
+    version=5,
     key=key,
     namespace=language("Go"),
     osv=("Go",),

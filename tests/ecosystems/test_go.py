@@ -213,6 +213,7 @@ def test_a_version_that_only_the_linker_was_told_is_read_where_it_put_it() -> No
     assert main(stamped % b"2.42.0\x001.0.0") == "(devel)", "two versions, and nobody knows whose"
     assert main(b"\0v2.42.0\0") == "(devel)", "not beside the toolchain's"
     assert main(b"xgo1.22.3\0\0v9.9.9\0" + b"\0" * 40_000 + stamped % b"v2.42.0") == "v2.42.0", "part of another text"
+    assert main(b"\x84\x9ego1.22.3\0\0\x0026.1.5+dfsg1\0\0") == "v26.1.5", "no room before it"
     assert main(stamped % b"v2.42.0" + b"\0" * 40_000 + b"\0v9.9.9\0") == "v2.42.0"
 
 
