@@ -72,6 +72,13 @@ def test_the_name_of_a_file_decides_which_rules_look() -> None:
     assert packages("usr/local/bin/python3.11-config", b"#!/bin/sh\n\x003.11.2\0") == []
 
 
+def test_libraries_that_distributions_install_without_an_execute_bit_are_read() -> None:
+    wanted = ECOSYSTEM.wants.matcher()
+    assert wanted("usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0", 0o644)
+    assert wanted("usr/lib/x86_64-linux-gnu/libpypy3.9-c.so", 0o644)
+    assert not wanted("usr/lib/x86_64-linux-gnu/libc.so.6", 0o644)
+
+
 def test_a_kernel_is_read_without_an_execute_bit_and_is_no_application() -> None:
     for name in ("boot/vmlinuz-6.1.0-50-cloud-amd64", "usr/lib/modules/6.1.0/vmlinuz"):
         assert ECOSYSTEM.wants.matcher()(name, 0o644)
