@@ -300,6 +300,10 @@ _CRATES = json.dumps({"packages": [
 _BOM = json.dumps({"bomFormat": "CycloneDX", "components": [
     {"type": "library", "group": "org.json", "name": "json", "purl": "pkg:maven/org.json/json@20211205"},
 ]}).encode()  # fmt: skip
+_DEPS = json.dumps({
+    "runtimeTarget": {"name": "net8"}, "targets": {"net8": {"A.B/1.0.1": {"runtime": {"a.dll": {}}}}},
+    "libraries": {"A.B/1.0.1": {"type": "package"}},
+}).encode()  # fmt: skip
 _OF_PACKAGE = json.dumps({
     "type": "rpm", "name": "coreutils", "version": "9.4-7.fc40", "architecture": "x86_64",
     "osCpe": "cpe:/o:fedoraproject:fedora:40",
@@ -375,7 +379,8 @@ def _made() -> dict[str, list[Seed]]:
     cache, store = "root/.conan2/p/cache.sqlite3", "nix/var/nix/db/db.sqlite"
     native = [
         Seed("app/server", _BOM, _native), Seed("app/server", _native(_BOM)), Seed("app/ls", _OF_PACKAGE, _noted),
-        Seed("app/ls", _noted(_OF_PACKAGE)),
+        Seed("app/ls", _noted(_OF_PACKAGE)), Seed("app/shop", binaries.bundle(_DEPS)),
+        Seed("app/shop", binaries.bundle(_DEPS, version=1)),
     ]  # fmt: skip
     return {
         "embedded": native,

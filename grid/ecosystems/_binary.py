@@ -105,6 +105,15 @@ _ELF_SECTION = {o + b: Struct(o + f) for o in "<>" for b, f in (("4", "IIIIIIIII
 _LOAD, _WRITE, _NO_BITS, _BIG_INDEX = 1, 2, 8, 0xFFFF
 
 
+def has_more(data: memoryview) -> bool:
+    """Whether an ELF file goes on after its table of sections, which linkers write last: something was appended."""
+    if len(data) < 64 or data[4] not in (1, 2) or data[5] not in (1, 2):
+        return False
+    header = _ELF_HEADERS[("<" if data[5] == 1 else ">") + ("4" if data[4] == 1 else "8")].unpack_from(data)
+    start, size, count = header[5], header[10], header[11]
+    return bool(start + size * count < len(data))
+
+
 def _elf(data: memoryview, names: frozenset[str]) -> Binary | None:
     if len(data) < 64 or data[4] not in (1, 2) or data[5] not in (1, 2):
         return None

@@ -42,6 +42,11 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
         return
     if not path.endswith(SUFFIX):
         return
+    yield from told(path, content)
+
+
+def told(path: str, content: bytes) -> Iterator[Package | Note]:
+    """What the record of an application says. ``path`` names it in notes."""
     if len(content) > MAX_RECORD:
         yield Note("FileTooLarge", f"deps.json has {len(content)} bytes", path)
         return

@@ -1,4 +1,5 @@
-"""What programs say of themselves: the SBOM that GraalVM puts into a native image, and the package that they are of.
+"""What programs say of themselves: the SBOM that GraalVM puts into a native image, the record of a .NET application in
+a single file, and the package that they are of.
 
 Sources: GraalVM's manual on SBOMs (https://www.graalvm.org/latest/security-guide/native-image/sbom/): CycloneDX as gzip
 where the symbol ``sbom`` points to; ``sbom_length`` points to its size. And systemd's "Package Metadata for ELF Files"
@@ -13,18 +14,21 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from struct import Struct
 
 import orjson
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem, _binary, _sbom, language
+from grid.ecosystems import Ecosystem, _binary, _dotnet, _sbom, language
+from grid.ecosystems._dotnet_bundle import BundleInvalid, deps_json
 from grid.ecosystems.sbom import key
 from grid.model import SBOM, Limits, Note, Package, Wants
 
 _HEAP = ".svm_heap"
 """The section in which every native image keeps its objects: nearly no other program is looked at further."""
 _NOTE = ".note.package"
+_DATA = ".data"
 _TYPES = {"deb": "deb", "rpm": "rpm", "apk": "apk", "alpm": "alpm", "pacman": "alpm"}
 _FDO = 0xCAFE1A7E
 _MAX_NOTES = 16
@@ -33,6 +37,7 @@ _MANAGED = re.compile(r"(?:usr/(?:s?bin|games|lib(?:exec|x?32|64)?|share)|s?bin|
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~:^-]{0,199}")
 _OS_OF_CPE = re.compile(r"cpe:(?:/|2\.3:)o:[^:]*:([a-z0-9._-]+):([a-z0-9._-]*)")
 _SECTIONS = frozenset({_HEAP, _NOTE})
+_WITH_DATA = _SECTIONS | {_DATA}
 _TABLES = ((".dynsym", ".dynstr"), (".symtab", ".strtab"))
 _NAMES = {b"sbom": "sbom", b"sbom_length": "length"}
 _LONGEST = 16
@@ -43,11 +48,16 @@ _LITTLE_64 = b"\x7fELF\2\1"
 
 
 def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Package | Note]:
-    """The packages of the SBOM in a native image, and the one of which a program is that lies where none belongs."""
+    """The packages of the SBOM in a native image or of a .NET application, and the one of which a program is that lies
+    where none belongs."""
     data = memoryview(content)
-    for program in _binary.programs(data, _SECTIONS):
+    # Every program has data. A search of those of ELF files that end where linkers end them would double the cost.
+    plain = bytes(data[:4]) == _LITTLE_64[:4] and not _binary.has_more(data)
+    for program in _binary.programs(data, _SECTIONS if plain else _WITH_DATA):
         if program.section(_HEAP) is not None and bytes(data[:6]) == _LITTLE_64:
             yield from _native_image(path, data)
+        if (marked := program.section(_DATA)) is not None:
+            yield from _application(path, program.data, marked)
         note = program.section(_NOTE)
         if note is not None and bytes(data[:4]) == _LITTLE_64[:4] and not _MANAGED.match(path):
             yield from _package(path, note, "<" if data[5] == 1 else ">")
@@ -66,6 +76,16 @@ def _native_image(path: str, data: memoryview) -> Iterator[Package | Note]:
             yield Note("Unparsable", "the SBOM of the native image is damaged, or too large", path)
         else:
             yield from _sbom.told(path, document)
+
+
+def _application(path: str, program: memoryview, marked: memoryview) -> Iterator[Package | Note]:
+    try:
+        record = deps_json(program, marked)
+    except BundleInvalid as invalid:
+        yield Note("Unparsable", str(invalid), path)
+        return
+    for found in _dotnet.told(path, bytes(record)) if record is not None else ():
+        yield replace(found, ecosystem="nuget") if isinstance(found, Package) else found
 
 
 def _places(program: _binary.Binary) -> dict[str, int]:
@@ -137,11 +157,11 @@ def _stated(notes: memoryview, order: str) -> dict[str, str] | None:
 
 ECOSYSTEM = Ecosystem(
     name="embedded",
-    version=1,
+    version=2,
     key=key,
     namespace=language(None),
     osv=(),
-    wants=Wants(executables=True, max_bytes=_binary.MAX_BYTES),
+    wants=Wants(suffixes=(".exe", ".EXE"), executables=True, max_bytes=_binary.MAX_BYTES),
     read=read,
     views=True,
 )

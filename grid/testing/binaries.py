@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Callable
 
 MAIN = "path\texample.com/app/cmd/app\nmod\texample.com/app\tv1.4.0\th1:x=\ndep\tgolang.org/x/net\tv0.17.0\th1:y=\n"
 BASE = 0x400000
@@ -135,3 +136,30 @@ def native_image(packed: bytes, *, table: str = "dyn", names: tuple[str, str] = 
 
     plain = elf(sections(0))
     return elf(sections(BASE + plain.index(struct.pack("<Q", len(packed)) + packed)))
+
+
+BUNDLE_MARKER = bytes.fromhex("8b1202b96a612038727b930214d7a03213f5b9e6efae3318ee3b2dce24b36aae")
+
+
+def bundle(
+    record: bytes | None, *, version: int = 6, host: Callable[[dict[str, bytes]], bytes] = elf, section: str = ".data"
+) -> bytes:
+    """A .NET application in a single file: a host, an assembly, its ``deps.json`` if any, and the header that lists
+    them."""
+
+    def hosted(header: int) -> bytes:
+        return host({section: b"data" * 9 + struct.pack("<Q", header) + BUNDLE_MARKER + b"more"})
+
+    def text(name: str) -> bytes:
+        return bytes([len(name)] if len(name) < 128 else [len(name) & 0x7F | 0x80, len(name) >> 7]) + name.encode()
+
+    start = len(hosted(0))
+    files = [(1, "App.dll", b"MZ" * 50)] + ([(3, "App.deps.json", record)] if record is not None else [])
+    listed, at = b"", start
+    for kind, name, content in files:
+        packed = struct.pack("<q", 0) if version >= 6 else b""
+        listed += struct.pack("<qq", at, len(content)) + packed + bytes([kind]) + text(name)
+        at += len(content)
+    places = struct.pack("<qqqqQ", *((at - len(record), len(record)) if record is not None else (0, 0)), 0, 0, 0)
+    header = struct.pack("<IIi", version, 0, len(files)) + text("x" * 200) + (places if version > 1 else b"")
+    return hosted(at) + b"".join(content for _, _, content in files) + header + listed

@@ -147,20 +147,20 @@ def test_more_than_a_file_may_have_is_cut_and_noted() -> None:
 def test_a_file_of_nothing_but_candidates_is_bounded_and_noted() -> None:
     # every few bytes a nomination, none of which is a secret
     content = b"sk_live_xxxxxxxxxxxxxxxxxxxxxxxx " * 30_000
-    began = time.perf_counter()
+    began = time.process_time()
     rows = detect(("srv/a", content))
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert [(row["note_code"], row["rule_id"]) for row in rows] == [("TooManyFacts", None)]
 
 
 def test_one_line_of_ten_megabytes_is_looked_through() -> None:
     line = b"var a={b:1,token:function(){return c}};" * (10 * MIB // 39 - 4)
     middle = len(line) // 2
-    began = time.perf_counter()
+    began = time.process_time()
     assert [rule for _, rule, _ in ids(("srv/app.js", line[:middle] + b'"' + GITHUB + b'"' + line[middle:]))] == [
         "github-pat"
     ]
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

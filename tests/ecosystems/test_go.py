@@ -236,9 +236,9 @@ def test_absurd_numbers_cost_nothing() -> None:
     good = bytearray(elf({SECTION: go_info()}))
     for place in range(16, 64, 2):
         bad = bytes(good[:place]) + b"\xff\xff" + bytes(good[place + 2 :])
-        began = time.perf_counter()
+        began = time.process_time()
         read(bad)
-        assert time.perf_counter() - began < 0.5
+        assert time.process_time() - began < 0.5
     head = b"\xff Go buildinf:" + bytes([8, 2]) + b"\0" * 16
     assert [f.code for f in read(elf({SECTION: head + leb128(1 << 34) + b"x"})) if isinstance(f, Note)] == [
         "Unparsable"

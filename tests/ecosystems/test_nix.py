@@ -92,9 +92,9 @@ def test_what_cannot_be_read_is_one_note() -> None:
 
 
 def test_long_names_cost_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     read(database(*(f"{'a-' * 100}{n}" for n in range(300)), *(f"{'1-' * 100}{n}" for n in range(300))))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_it_passes_the_exam_of_ecosystems() -> None:

@@ -16,9 +16,9 @@ from vulndb.update import update
 
 
 def test_the_sample_is_built_fast_and_whole(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert build_sample(tmp_path) == tmp_path
-    assert time.monotonic() - started < 5  # a guard against quadratic mistakes, not a benchmark
+    assert time.process_time() - started < 5  # a guard against quadratic mistakes, not a benchmark
     database = open_database(tmp_path)
     database.verify()
     assert database.rows("advisories") >= 60
