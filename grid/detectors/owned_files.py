@@ -14,12 +14,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from grid.detectors import output_schema
 from grid.detectors._records import batch, contents, dispatcher, guarded, union
 from grid.ecosystems import ALL, Ecosystem
+from grid.ecosystems._binary import PROGRAMS
 from grid.errors import DetectorUnavailable
-from grid.model import Limits, Note, OwnedFile, Wants
+from grid.model import SBOM, Limits, Note, OwnedFile, Wants
 from grid.schema import OWNED_FILES
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ VERSION = 3
 MAX_FILES = 1_000_000
 """Files that one list may name, as many as a layer has entries; only records of language packages are kept."""
 
-_PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
-"""Where OS packages put programs, and their shared libraries, which may be Rust's."""
 _PROGRAM_MARKS = ("bin/", "libexec/", "cli-plugins/", "/cni/", "pkg/tool/", ".so")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 """A list that is compressed has no lines yet."""
@@ -99,6 +99,33 @@ class OwnedFiles:
         return batch(rows, self.schema)
 
 
+_MOVED = re.compile(r"(?:usr/)?(s?bin|lib(?:x?32|64)?)/")
+"""Folders that distributions moved below ``usr``, where lists and layers may name either place."""
+_SYSTEM = pa.array([e.name for e in ALL if e.system])
+
+
+def unowned(packages: pa.Table, owned: pa.Table) -> pa.Table:
+    """Packages of a layer without those that only programs say they are of, where a list of the same layer says it too.
+
+    Distributions mark each of their programs, so that there are thousands that the database tells once, and better. Of
+    other layers squash knows who owns what.
+    """
+    sbom = pc.fill_null(pc.equal(packages["found_as"], SBOM), False)
+    told = pc.and_(sbom, pc.is_in(packages["ecosystem"], _SYSTEM))
+    if not len(owned) or not pc.any(told).as_py():
+        return packages
+    paths = {_folded(path) for path in owned["path"].to_pylist()}
+    listed = [
+        PROGRAMS.search(path) is not None and _folded(path) in paths for path in packages["source_path"].to_pylist()
+    ]
+    return packages.filter(pc.invert(pc.and_(told, pa.array(listed))))
+
+
+def _folded(path: str) -> str:
+    moved = _MOVED.match(path)
+    return f"{moved[1].removeprefix('s')}/{path[moved.end() :]}" if moved else path
+
+
 def fits(found: OwnedFile) -> bool:
     """Whether there can be such a file, and such an owner."""
     return len(found.path) <= _LIMITS.max_path_bytes and len(found.owner) <= _MAX_OWNER
@@ -108,7 +135,7 @@ def _matcher(records: Wants) -> Callable[[str], bool]:
     matches = records.matcher()
     if not records.executables:
         return lambda path: matches(path, 0)
-    in_folder = _PROGRAMS.search
+    in_folder = PROGRAMS.search
 
     def is_record(path: str) -> bool:
         # Most paths have none of these, and looking for them costs a tenth of the expression.

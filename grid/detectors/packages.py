@@ -16,7 +16,7 @@ from grid.schema import PACKAGES
 
 __all__ = ["DETECTOR", "MAX_PACKAGES", "Packages", "package_id"]
 
-VERSION = 5
+VERSION = 6
 """Raise it when this file or ``_package_rows`` changes what it writes; the readers' own versions are folded in."""
 
 _LIMITS = Limits()

@@ -8,12 +8,16 @@ Sources: elf(5); Microsoft's "PE Format"; ``mach-o/loader.h`` and ``mach-o/fat.h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
 
 MAX_BYTES = 176 << 20
 """Read where they lie, uncopied: with this a layer task stays below its 300 MB."""
+
+PROGRAMS = re.compile(r"(?:bin|libexec|cli-plugins|/cni|pkg/tool)/|(?:^|/)lib(?:64)?/[^/]+\.so(?:$|\.)")
+"""Where OS packages put programs, and their shared libraries, which may be Rust's: who owns such a file is known."""
 
 _ELF, _PE = b"\x7fELF", b"MZ"
 _MACHO = {b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"}

@@ -33,7 +33,8 @@ _TYPES = {"deb": "deb", "rpm": "rpm", "apk": "apk", "alpm": "alpm", "pacman": "a
 _FDO = 0xCAFE1A7E
 _MAX_NOTES = 16
 _MANAGED = re.compile(r"(?:usr/(?:s?bin|games|lib(?:exec|x?32|64)?|share)|s?bin|lib(?:x?32|64)?)/")
-"""Where distributions put what is theirs. There the database of the image knows it, and says it better."""
+"""Where distributions put what is theirs. There only those programs are asked whose owner would be known
+(``_binary.PROGRAMS``): of a program that was copied without the database nothing else tells."""
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~:^-]{0,199}")
 _OS_OF_CPE = re.compile(r"cpe:(?:/|2\.3:)o:[^:]*:([a-z0-9._-]+):([a-z0-9._-]*)")
 _SECTIONS = frozenset({_HEAP, _NOTE})
@@ -59,8 +60,12 @@ def read(path: str, content: bytes | memoryview, limits: Limits) -> Iterator[Pac
         if (marked := program.section(_DATA)) is not None:
             yield from _application(path, program.data, marked)
         note = program.section(_NOTE)
-        if note is not None and bytes(data[:4]) == _LITTLE_64[:4] and not _MANAGED.match(path):
+        if note is not None and bytes(data[:4]) == _LITTLE_64[:4] and _is_asked(path):
             yield from _package(path, note, "<" if data[5] == 1 else ">")
+
+
+def _is_asked(path: str) -> bool:
+    return _MANAGED.match(path) is None or _binary.PROGRAMS.search(path) is not None
 
 
 def _native_image(path: str, data: memoryview) -> Iterator[Package | Note]:

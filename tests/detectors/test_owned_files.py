@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from grid.detectors.owned_files import _PROGRAMS, DETECTOR, OwnedFiles
+from grid.detectors.owned_files import DETECTOR, OwnedFiles
 from grid.ecosystems import ALL, BY_NAME
+from grid.ecosystems._binary import PROGRAMS
 from grid.model import Limits, Note, OwnedFile, Wants
 from grid.testing import accept_detector, files_batch
 
@@ -99,7 +100,7 @@ def test_what_is_kept_is_what_reading_every_line_keeps_in_the_order_of_the_list(
     paths = ["/".join(dice.choices(parts, k=dice.randrange(1, 6))) for _ in range(4000)]
     listed = "".join(f"/{path}\n" for path in paths)
     found = [row["path"] for row in rows_of({"var/lib/dpkg/info/many.list": listed.encode()})]
-    wanted, in_folder = DETECTOR._records.matcher(), _PROGRAMS.search
+    wanted, in_folder = DETECTOR._records.matcher(), PROGRAMS.search
     lines = dict.fromkeys(path.rstrip("\r") for path in paths)
     assert 0 < len(found) < len(paths)
     assert list(dict.fromkeys(found)) == [line for line in lines if wanted(line, 0) or in_folder(line)]
