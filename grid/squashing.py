@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from grid import ecosystems
 from grid.images import SQUASH_VERSION, LayerColumns, Origins, squash
-from grid.model import Distro
+from grid.model import SBOM, Distro
 from grid.schema import CHAINS
 from grid.store import Lake
 from grid.warehouse import memory
@@ -178,15 +178,22 @@ def _bases(lake: Lake, stack: pa.Table, chains: pa.Table, known: pa.Table) -> di
     return bases
 
 
+def _kinds(packages: pa.Table) -> pa.Table:
+    """An SBOM and what a program says own no file, whatever they name: an OS package may own them."""
+    said = pc.fill_null(pc.equal(packages["found_as"], SBOM), False)
+    kinds = pc.if_else(said, SBOM, packages["ecosystem"])
+    return packages.select(["layer_digest", "source_path"]).append_column("ecosystem", kinds)
+
+
 def _columns(lake: Lake, layers: pa.Array) -> LayerColumns:
-    where = {"layer_digest": layers}
+    where, record = {"layer_digest": layers}, ("source_path", "ecosystem", "found_as")
     marks = lake.marks()
 
     def read(table: str, *names: str) -> pa.Table:
         return lake.read(table, ["layer_digest", *names], where, marks)
 
     return LayerColumns(
-        packages=pa.concat_tables([read(table, "source_path", "ecosystem") for table in ("packages", "lockfiles")]),
+        packages=pa.concat_tables([_kinds(read(table, *record)) for table in ("packages", "lockfiles")]),
         distros=read("distros", "path", "id", "version_id", "id_like", "pretty_name", "codename"),
         content_sets=read("content_sets", "kind", "value"),
         secrets=read("secrets", "path"),

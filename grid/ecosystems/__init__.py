@@ -162,6 +162,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "conan",
         "sbom",
         "embedded",
+        "roots",
     )
 )
 

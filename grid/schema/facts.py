@@ -102,8 +102,8 @@ _PACKAGE_COLUMNS = (
         "found_as",
         LABEL,
         "`installed`: its own record or file is there. `binary`: a .NET assembly says it of itself, and no `deps.json` names "
-        "it. `sbom`: an SBOM in the image or in a program, or a program's package note, says that it is there. `declared`: a "
-        "lock file asks for it. Null, in files of older versions: installed",
+        "it. `sbom`: an SBOM in the image or in a program, a program's package note, or the package database of another root "
+        "says that it is there. `declared`: a lock file asks for it. Null, in files of older versions: installed",
         True,
     ),
     Column(

@@ -22,9 +22,9 @@ told AS (
          least(coalesce(list_sum([b.n for b in foreigners]), 0), coalesce(system, 0)) AS strangers
   FROM told
 )
-SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers),
+SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers, elsewhere),
   CASE WHEN packages > 0
-       THEN 1 - (CASE WHEN system > 0 AND (distro_id IS NULL OR os_matched IS false) THEN system ELSE strangers END + unwatched) / packages
+       THEN 1 - (CASE WHEN system > 0 AND (distro_id IS NULL OR os_matched IS false) THEN system ELSE strangers END + unwatched + coalesce(elsewhere, 0)) / packages
        ELSE 1 END AS judged,
   list_filter([
     CASE WHEN coalesce(packages, 0) = 0 THEN
@@ -48,6 +48,11 @@ SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers),
                   || ' another publisher''s (' || array_to_string(list_sort([b.name for b in foreigners])[:5], ', ')
                   || CASE WHEN len(foreigners) > 5 THEN ', …' ELSE '' END
                   || '): advisories of the distribution are not about them, and others are not known'} END,
+    CASE WHEN elsewhere > 0 AND match_id IS NOT NULL THEN
+      {'code': 'PackagesElsewhere',
+       'message': elsewhere || ' of its packages' || CASE elsewhere WHEN 1 THEN ' is' ELSE ' are' END || ' known from an SBOM, a'
+                  || ' program or the database of another root only, which may be another distribution''s: '
+                  || CASE elsewhere WHEN 1 THEN 'it was' ELSE 'they were' END || ' not matched'} END,
     CASE WHEN support = 'ended' THEN
       {'code': 'DistributionEnded',
        'message': distro || ' gets no security updates any more' || coalesce(', since ' || coalesce(extended_eol, eol), '')

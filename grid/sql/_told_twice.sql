@@ -27,7 +27,7 @@ WITH named AS (
   WHERE NOT list_contains(m.layers[m.depth + 1:], h.layer_digest)  -- there once more further up
   GROUP BY ALL
 )
-SELECT DISTINCT l.ck, l.lk, n.source_path, n.package_id
+SELECT DISTINCT l.ck, l.lk, n.source_path, n.package_id, n.ecosystem
 FROM places l JOIN named n ON n.lk = l.lk
 JOIN (
   SELECT l.ck, r.package_id

@@ -1,5 +1,5 @@
 -- What was skipped or could not be parsed in each image, and why its distribution's packages may have problems that are
--- not shown: `NoPackages`, `DistributionUnknown`, `DistributionUnmatched`, `PackagesUnmatched`, `PackagesForeign`, `DistributionEnded` (detector `match`).
+-- not shown: `NoPackages`, `DistributionUnknown`, `DistributionUnmatched`, `PackagesUnmatched`, `PackagesForeign`, `PackagesElsewhere`, `DistributionEnded` (detector `match`).
 -- like: images, notes
 -- layer_digest: the layer; null for what is said of the whole image
 SELECT {sweep} i.registry, i.repository, i.tag, i.digest, n.layer_digest, n.detector, n.path, n.code, n.message

@@ -28,7 +28,7 @@
 -- notes: rows in `image_notes`
 -- coverage: from 0 to 1: share of layers read, less one hundredth for each note, times the share of its packages that the
 --   database could judge (all but OS packages of a distribution that is unknown or that it has no advisories for, those of
---   other publishers, and packages of other kinds that it has none for); null if not scanned
+--   other publishers, those of SBOMs and other roots, and packages of other kinds that it has none for); null if not scanned
 -- distro_support: whether the distribution's release gets security updates: `supported`, `extended` (long-term or paid
 --   ones only), `ended` or `unknown`; null where there is no distribution, or nothing was matched
 -- distro_eol: YYYY-MM-DD: the end of its regular security updates; null if not known

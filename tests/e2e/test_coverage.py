@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ Version: 5:26.1.0-1~debian.12~bookworm
 Architecture: amd64
 """
 CONDA = '{"name": "zlib", "version": "1.2.13", "build": "h1", "channel": "conda-forge", "license": "Zlib"}'
+MUSL = "P:musl\nV:1-r0\nA:x86_64\no:musl\n"
 LISTED = {"Debian:12": "curl", "Alpine:v3.20": "curl", "PyPI": "django", "Go": "stdlib", "Bitnami": "redis"}
 
 
@@ -56,13 +58,25 @@ def debian() -> LayerBuilder:
     return LayerBuilder().file("etc/os-release", "ID=debian\nVERSION_ID=12\n").file("var/lib/dpkg/status", STATUS)
 
 
+def spdx(*urls: str) -> str:
+    """A document of packages."""
+    refs = [[{"referenceType": "purl", "referenceLocator": url}] for url in urls]
+    packages = [{"name": "x", "SPDXID": f"SPDXRef-{n}", "externalRefs": ref} for n, ref in enumerate(refs)]
+    return json.dumps({"spdxVersion": "SPDX-2.3", "packages": packages})
+
+
 def wheel(layer: LayerBuilder) -> LayerBuilder:
     return layer.file("usr/lib/python3/x-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1\n")
 
 
 def images() -> dict[str, ImageBuilder]:
     alpine = LayerBuilder().file("etc/os-release", "ID=alpine\nVERSION_ID=3.20.0\n")
-    alpine.file("lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\no:musl\n\n")
+    alpine.file("lib/apk/db/installed", f"{MUSL}\n")
+    inside = debian().file("srv/guest/lib/apk/db/installed", f"{MUSL}\n").file("srv/guest/var/lib/dpkg/status", STATUS)
+    documents = LayerBuilder().file("etc/os-release", "ID=alpine\nVERSION_ID=3.20.0\n")
+    documents.file("lib/apk/db/installed", f"{MUSL}F:var/lib/db/sbom\nR:musl.spdx.json\n\n")
+    documents.file("var/lib/db/sbom/musl.spdx.json", spdx("pkg:apk/alpine/musl@1-r0", "pkg:apk/alpine/parts@2-r0"))
+    documents.file("opt/app.spdx.json", spdx("pkg:apk/alpine/musl@1-r0", "pkg:apk/alpine/curl@8-r0"))
     program = elf({".go.buildinfo": go_info()})
     return {
         "busybox:1": ImageBuilder(LayerBuilder().file("bin/busybox", BUSYBOX, mode=0o755)),
@@ -71,6 +85,8 @@ def images() -> dict[str, ImageBuilder]:
         "alpine:1": ImageBuilder(alpine),
         "docker:1": ImageBuilder(debian(), debian().file("var/lib/dpkg/status", STATUS + DOCKER)),
         "redis:1": ImageBuilder(wheel(debian()), LayerBuilder().file("usr/local/bin/redis-server", REDIS, mode=0o755)),
+        "inside:1": ImageBuilder(inside),
+        "documents:1": ImageBuilder(documents),
         "mixed:1": ImageBuilder(
             wheel(debian()),
             LayerBuilder()
@@ -106,9 +122,15 @@ def test_what_no_advisory_can_speak_of_lowers_the_coverage(lake: Lake) -> None:
     found = dict(ask(lake, "SELECT repository, coverage FROM image_summary"))
     assert found == {
         "alpine": 1.0, "go": 1.0, "pip": 1.0, "redis": 1.0, "busybox": 0.0,
-        "docker": pytest.approx(0.99 / 2),
+        "docker": pytest.approx(0.99 / 2), "inside": pytest.approx(0.99 / 2), "documents": pytest.approx(0.99 * 2 / 3),
         "mixed": pytest.approx(0.99 * 2 / 4),
     }  # fmt: skip
+
+
+ELSEWHERE = (
+    "1 of its packages is known from an SBOM, a program or the database of another root only, which may be another "
+    "distribution's: it was not matched"
+)
 
 
 def test_a_note_names_what_was_not_matched(lake: Lake) -> None:
@@ -118,6 +140,8 @@ def test_a_note_names_what_was_not_matched(lake: Lake) -> None:
         ("docker", "match", "PackagesForeign",
          "1 of its packages is another publisher's (docker-ce): advisories of the distribution are not about them, and "
          "others are not known"),
+        ("documents", "match", "PackagesElsewhere", ELSEWHERE),
+        ("inside", "match", "PackagesElsewhere", ELSEWHERE),
         ("mixed", "match", "PackagesUnmatched",
          "the database has no advisories for 2 of its packages (busybox, conda): they were not matched"),
     ]  # fmt: skip
@@ -128,6 +152,7 @@ def test_a_new_match_changes_the_coverage_without_a_scan(site: Path, lake: Lake)
     try:
         found = dict(ask(lake, "SELECT repository, coverage FROM image_summary"))
         assert found == {
+            "inside": pytest.approx(0.99 / 2), "documents": pytest.approx(0.99 * 2 / 3),
             "alpine": 1.0, "go": 0.0, "busybox": 0.0, "pip": pytest.approx(0.99 / 2), "docker": pytest.approx(0.99 / 2),
             "redis": pytest.approx(0.99 / 3), "mixed": pytest.approx(0.99 / 4),
         }  # fmt: skip
