@@ -5,9 +5,9 @@ A new detector is one file in this folder, with one module-level ``DETECTOR``, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -53,6 +53,15 @@ class Detector(Protocol):
     def schema(self) -> pa.Schema: ...
 
     def detect(self, files: pa.RecordBatch) -> pa.RecordBatch: ...
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A detector whose facts make some of another's needless."""
+
+    def settle(self, tables: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+        """Those of a layer's fact tables that become others when all are known."""
+        ...
 
 
 NAMES: tuple[str, ...] = (

@@ -7,7 +7,7 @@ Lists do not say what may be executed: of programs (Go, Rust …) those are kept
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -98,18 +98,22 @@ class OwnedFiles:
                         rows.append((path, found.path, found.owner, None, None))
         return batch(rows, self.schema)
 
+    def settle(self, tables: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+        """Packages without those that only programs say they are of, where a list of the same layer says it too.
+
+        Distributions mark each of their programs, so that there are thousands that the database tells once, and better.
+        Of other layers squash knows who owns what.
+        """
+        packages, owned = tables.get("packages"), tables[self.name]
+        return {} if packages is None else {"packages": _unowned(packages, owned)}
+
 
 _MOVED = re.compile(r"(?:usr/)?(s?bin|lib(?:x?32|64)?)/")
 """Folders that distributions moved below ``usr``, where lists and layers may name either place."""
 _SYSTEM = pa.array([e.name for e in ALL if e.system])
 
 
-def unowned(packages: pa.Table, owned: pa.Table) -> pa.Table:
-    """Packages of a layer without those that only programs say they are of, where a list of the same layer says it too.
-
-    Distributions mark each of their programs, so that there are thousands that the database tells once, and better. Of
-    other layers squash knows who owns what.
-    """
+def _unowned(packages: pa.Table, owned: pa.Table) -> pa.Table:
     sbom = pc.fill_null(pc.equal(packages["found_as"], SBOM), False)
     told = pc.and_(sbom, pc.is_in(packages["ecosystem"], _SYSTEM))
     if not len(owned) or not pc.any(told).as_py():

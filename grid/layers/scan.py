@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grid.detectors import NOTE_COLUMNS, Detector
-from grid.detectors.owned_files import unowned
+from grid.detectors import NOTE_COLUMNS, Detector, Settles
 from grid.errors import DetectorFailed, GridError, LayerError
 from grid.layers import tar
 from grid.layers.blob import open_stream
@@ -105,8 +104,9 @@ class _Run:
             facts = _facts(detector, found.filter(pc.invert(is_note)))
             out[detector.name] = _distinct(facts) if doubled else facts
             notes.append(_detector_notes(detector, found.filter(is_note), note_schema))
-        if out.keys() >= {"packages", "owned_files"}:
-            out["packages"] = unowned(out["packages"], out["owned_files"])
+        for detector in self._detectors:
+            if isinstance(detector, Settles):
+                out.update(detector.settle(out))
         out["notes"] = pa.concat_tables(notes).sort_by([("path", "ascending"), ("detector", "ascending")])
         return out
 
