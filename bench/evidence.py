@@ -183,6 +183,17 @@ def deployed_with(content: bytes, assembly: str) -> bool:
     )
 
 
+def excluded(documents: list[bytes], found: Found) -> bool:
+    """Whether CycloneDX documents list a package, each time with a scope that excludes it from what runs."""
+    scopes = [
+        one.get("scope")
+        for document in documents
+        for one in _json(document).get("components", ())
+        if (one.get("name"), one.get("version")) == (found.name, found.version)
+    ]
+    return set(scopes) == {"excluded"}
+
+
 def main_of_go(content: bytes, name: str) -> bool:
     """Whether the build information of a Go program names its main module or package so, the module of that package,
     or a module without a version."""
@@ -201,7 +212,10 @@ def left_out(content: bytes, found: Found) -> bool:
 
 
 def _requirement(content: bytes, found: Found) -> bool:
-    if re.search(r"(?:^|[^a-z])(?:test|tests|dev|docs?|lint)(?:[^a-z]|$)", found.path.rpartition("/")[2]):
+    if re.search(
+        r"(?:^|[^a-z])(?:dev|devel|develop|tests?|testing|docs?|lint|typing|ci)(?:[^a-z]|$)",
+        found.path.rpartition("/")[2],
+    ):
         return True
     text = content.decode("utf-8", "replace").replace("\\\n", " ")
     for line in text.splitlines():
@@ -216,8 +230,8 @@ def _package_lock(content: bytes, found: Found) -> bool:
     record = _json(content)
     packages: dict[str, Any] = record.get("packages", {})
     own = [record, packages.get("", {})]
-    if any((one.get("name"), one.get("version")) == (found.name, found.version) for one in own):
-        return True
+    if any((str(one.get("name")).lower(), one.get("version")) == (found.name.lower(), found.version) for one in own):
+        return True  # a package URL is written small
     told = [
         (path, one) for path, one in packages.items()
         if path and (one.get("name") or path.rpartition("node_modules/")[2]) == found.name

@@ -236,6 +236,12 @@ def _not_a_package(case: Case) -> bool:
     return case.kind in ("", "oci", "binary", "UnknownPackage") and bool(_SBOM.match(case.one.path))
 
 
+def _excluded(case: Case) -> bool:
+    """Trivy names no file of what an SBOM tells: all of the image count."""
+    told = [content for path, content in case.contents.items() if _SBOM.match(path) and case.one.path in ("", path)]
+    return not case.ours and evidence.excluded(told, case.one)
+
+
 def _own_project(case: Case) -> bool:
     return (
         not case.ours and case.kind == "npm" and case.one.path.endswith("package.json")
@@ -280,7 +286,9 @@ def _source_tree(case: Case) -> bool:
 
 
 def _go_tool(case: Case) -> bool:
-    return not case.ours and case.kind == "golang" and case.one.name.startswith("cmd/")
+    """What is built from Go's own tree, or from files named on the command line, is of no module."""
+    tool = case.one.name.startswith("cmd/") or case.one.name == "command-line-arguments"
+    return not case.ours and case.kind == "golang" and tool and evidence.main_of_go(case.content, case.one.name)
 
 
 def _go_main(case: Case) -> bool:
@@ -407,6 +415,7 @@ RULES: list[Rule] = [
     Rule("records of dpkg that it does not read", _dpkg_unread),
     Rule("keys of rpm", lambda case: not case.ours and (case.kind, case.one.name) == ("rpm", "gpg-pubkey")),
     Rule("no packages", _not_a_package),
+    Rule("not part of the program, says the SBOM", _excluded),
     Rule("a project's own package.json", _own_project),
     Rule("coordinates of a jar", _coordinates),
     Rule("jars a hundred deep", _deep),
@@ -415,7 +424,7 @@ RULES: list[Rule] = [
     Rule("not Composer's own", _composer_place),
     Rule("records of Composer 1", _composer_list),
     Rule("sources of R packages", _source_tree),
-    Rule("tools of Go", _go_tool),
+    Rule("programs of Go without a module", _go_tool),
     Rule("main modules of Go", _go_main),
     Rule("of a lock file, the project itself or for development", _lock_theirs),
     Rule("kinds that it does not read", _unread),

@@ -94,6 +94,8 @@ def _real(files: object) -> bool:
 # --- assemblies ----------------------------------------------------------------------------------
 
 _ASSEMBLY_VERSION = re.compile(r"([0-9]+\.[0-9]+(?:\.[0-9]+){0,2})(-[0-9A-Za-z][0-9A-Za-z.-]*)?(?:\+.*)?", re.DOTALL)
+_COMMIT = re.compile(r"-[0-9a-f]{40}$")
+"""What some write after a hyphen, as if it were a pre-release."""
 _BUILD_NUMBER = 1000
 """From here on, and 0, the fourth number of a version counts builds: packages are not called after it."""
 
@@ -144,7 +146,7 @@ def _stem(name: str) -> str:
 
 def _assembly_version(stated: str) -> str:
     """``6.0.8`` of ``6.0.8.18111``, ``3.1.23`` of ``3.1.23+641ee87``; "" for none, and for the default of compilers."""
-    match = _ASSEMBLY_VERSION.fullmatch(stated[:200])
+    match = _ASSEMBLY_VERSION.fullmatch(_COMMIT.sub("", stated[:200]))
     if match is None:
         return ""
     numbers = match[1].split(".")

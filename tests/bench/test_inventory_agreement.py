@@ -90,6 +90,7 @@ DEPS = json.dumps({
     },
 }).encode()  # fmt: skip
 BLACK = b'[[package]]\nname = "black"\nversion = "23.1"\n'
+EXCLUDED = b'{"components": [{"name": "cc", "version": "1.9.0", "scope": "excluded"}]}'
 OUT = "of a lock file, the project itself or for development"
 
 
@@ -106,6 +107,14 @@ OUT = "of a lock file, the project itself or for development"
         ("pypi", "django", "4.2", "srv/requirements.txt", b"Django>=4.2\n", OUT),
         ("pypi", "django", "4.2", "srv/requirements.txt", b"Django[argon2]==4.2 ; python_version > '3'\n", None),
         ("pypi", "django", "4.2", "srv/test-requirements.txt", b"Django==4.2\n", OUT),
+        ("pypi", "django", "4.2", "srv/ci-requirements.txt", b"Django==4.2\n", OUT),
+        ("npm", "nikola", "0", "a/package-lock.json", b'{"packages": {"": {"name": "Nikola", "version": "0"}}}', OUT),
+        ("cargo", "cc", "1.9.0", "x/a.cdx.json", EXCLUDED, "not part of the program, says the SBOM"),
+        ("cargo", "cc", "1.9.0", "x/a.cdx.json", EXCLUDED.replace(b"excluded", b"required"), None),
+        ("golang", "cmd/link", "(devel)", "x/link", b"path\tcmd/link\nbuild\t", "programs of Go without a module"),
+        ("golang", "command-line-arguments", "(devel)", "x/a", b"path\tcommand-line-arguments\n",
+         "programs of Go without a module"),
+        ("golang", "command-line-arguments", "(devel)", "x/a", b"path\texample.com/a\n", None),
         ("pypi", "black", "23.1", "poetry.lock", BLACK + b'category = "dev"\n', OUT),
         ("pypi", "black", "23.1", "poetry.lock", BLACK, None),
         ("maven", "g:app", "1", "srv/pom.xml", POM, OUT),

@@ -132,6 +132,7 @@ def test_an_assembly_says_what_it_is(wide: bool) -> None:
     [
         ("6.0.8.18111", "", "6.0.8"), ("0.9.5.0", "", "0.9.5"), ("1.2.3.4", "", "1.2.3.4"),
         ("8.0.0-preview.1+abc", "", "8.0.0-preview.1"), ("Spring 2024", "4.5.6.0", "4.5.6"), ("", "1.2", "1.2"),
+        ("2.88.9-9699cdf046a989423a5e5eca68e7fd813486d81c", "2.88.9.0", "2.88.9"), ("2.0.0-cafe.1", "", "2.0.0-cafe.1"),
     ],
 )  # fmt: skip
 def test_the_version_of_an_assembly_is_its_packages(product: str, file: str, version: str) -> None:
