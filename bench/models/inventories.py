@@ -87,7 +87,9 @@ def differences(
     """What only one side lists, each with the name of its reason or None."""
     mine, other = Side(ours), Side(theirs)
     for first, has, lacks in ((True, mine, other), (False, other, mine)):
-        for one in sorted(has.found - lacks.found):
+        for one in sorted(
+            has.found - lacks.found, key=lambda one: (one.path, one)
+        ):  # a file's evidence is kept a while
             case = Case(one, peer, first, has, lacks, states or {}, contents or {})
             yield case, reason(case)
 
