@@ -127,8 +127,8 @@ _MAX_PATH = 1000
 
 def _assembly(path: str, content: bytes) -> Iterator[Package | Note]:
     info = version_info(memoryview(content))
-    if info is None or not info.managed or path.lower().endswith(".resources.dll"):
-        return
+    if info is None or not info.managed or path.endswith(".resources.dll"):
+        return  # a satellite, as compilers write its name: Some.Resources.dll is an assembly of its own
     stated = info.strings
     if stated.get("ProductName", "").lower() in _MONO:
         return

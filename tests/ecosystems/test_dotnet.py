@@ -160,6 +160,7 @@ def test_the_parts_of_mono_are_no_packages_of_nuget() -> None:
 
 def test_satellites_of_a_language_are_part_of_their_assembly() -> None:
     assert read(assembly(JSON_NET), "app/de/X.resources.dll") == []
+    assert len(read(assembly(JSON_NET), "app/QuickRoute.Resources.dll")) == 1, "not a satellite"
 
 
 @settings(max_examples=60)
