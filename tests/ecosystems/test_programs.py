@@ -76,6 +76,7 @@ def test_libraries_that_distributions_install_without_an_execute_bit_are_read() 
     wanted = ECOSYSTEM.wants.matcher()
     assert wanted("usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0", 0o644)
     assert wanted("usr/lib/x86_64-linux-gnu/libpypy3.9-c.so", 0o644)
+    assert wanted("usr/lib/apache2/modules/libphp8.4.so", 0o644)
     assert not wanted("usr/lib/x86_64-linux-gnu/libc.so.6", 0o644)
 
 
