@@ -98,6 +98,15 @@ def levels(path: str, content: bytes) -> int:
     return inner + 1
 
 
+def noted(content: bytes, found: Found) -> bool:
+    """Whether a program carries the note of a distribution that names it as of this package."""
+    note = rb'\{[^{}]{0,200}"name":"%s","version":"%s"' % (
+        re.escape(found.name.encode()),
+        re.escape(found.version.encode()),
+    )
+    return re.search(note, content) is not None
+
+
 # --- what is no package --------------------------------------------------------------------------
 
 
@@ -106,6 +115,13 @@ def unpublished(content: bytes) -> bool:
     record = _json(content)
     published = any(record.get(one) for one in ("repository", "homepage", "_id"))
     return bool(record) and (record.get("private") is True or not published)
+
+
+def unnamed(content: bytes) -> bool:
+    """Whether the name in a ``package.json`` is none that a package of npm can have: it has two slashes, or one and no
+    scope. A part of a package is named so, by its folder."""
+    name = str(_json(content).get("name", ""))
+    return name.count("/") > (1 if name.startswith("@") else 0)
 
 
 def listed(content: bytes) -> bool:
@@ -219,7 +235,7 @@ def _requirement(content: bytes, found: Found) -> bool:
         return True
     text = content.decode("utf-8", "replace").replace("\\\n", " ")
     for line in text.splitlines():
-        bare = re.split(r"[;#]|\s--", line)[0].strip()
+        bare = re.split(r"(?:^|\s)#|;|\s--", line)[0].strip()
         name, sign, version = re.sub(r"\[.*?\]", "", bare).partition("==")
         if _squeezed(name.strip()) == _squeezed(found.name) and sign and version.strip("= ") == found.version:
             return False
@@ -259,8 +275,8 @@ def _pnpm(content: bytes, found: Found) -> bool:
 
 
 def _pom(content: bytes, found: Found) -> bool:
-    """Of a jar; the project; for tests; or of a version that another file gives."""
-    if "META-INF/maven/" in found.path:
+    """Of a jar; the project; for tests; of a range of versions; or of a version that another file gives."""
+    if "META-INF/maven/" in found.path or found.version.startswith(("[", "(")):
         return True
     artifact = found.name.rpartition(":")[2]
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench import evidence
-from bench.answers import Found
+from bench.answers import SYSTEM, Found
 from grid.ecosystems import BY_NAME
 from grid.errors import VersionInvalid
 
@@ -227,6 +227,12 @@ def _dpkg_unread(case: Case) -> bool:
     return case.ours and case.kind == "deb" and not case.one.path and case.one.name not in case.states
 
 
+def _noted(case: Case) -> bool:
+    """A program of a distribution, in an image without its database."""
+    system = not case.ours and case.kind in SYSTEM and not case.one.path and not case.states
+    return system and any(evidence.noted(content, case.one) for content in case.contents.values())
+
+
 def _not_a_package(case: Case) -> bool:
     """What stands in an SBOM without a package URL of a package, or in a workflow."""
     if case.ours:
@@ -247,6 +253,11 @@ def _own_project(case: Case) -> bool:
         not case.ours and case.kind == "npm" and case.one.path.endswith("package.json")
         and "node_modules/" not in case.one.path and evidence.unpublished(case.content)
     )  # fmt: skip
+
+
+def _part(case: Case) -> bool:
+    record = case.kind == "npm" and case.one.path.endswith("package.json")
+    return not case.ours and record and evidence.unnamed(case.content)
 
 
 def _assembly(case: Case) -> bool:
@@ -283,6 +294,12 @@ def _source_tree(case: Case) -> bool:
     """R: a DESCRIPTION that no installation has written."""
     described = case.kind == "cran" and case.one.path.endswith("DESCRIPTION")
     return not case.ours and described and evidence.source_of_r(case.content)
+
+
+def _gem_source(case: Case) -> bool:
+    """A specification that lies in the sources of a gem: RubyGems writes those of installed ones elsewhere."""
+    path = case.one.path
+    return not case.ours and case.kind == "gem" and path.endswith(".gemspec") and "specifications/" not in path
 
 
 def _go_tool(case: Case) -> bool:
@@ -413,10 +430,12 @@ RULES: list[Rule] = [
     Rule("no version", _unversioned),
     Rule("not installed, says dpkg", _removed),
     Rule("records of dpkg that it does not read", _dpkg_unread),
+    Rule("package notes", _noted),
     Rule("keys of rpm", lambda case: not case.ours and (case.kind, case.one.name) == ("rpm", "gpg-pubkey")),
     Rule("no packages", _not_a_package),
     Rule("not part of the program, says the SBOM", _excluded),
     Rule("a project's own package.json", _own_project),
+    Rule("parts of an npm package", _part),
     Rule("coordinates of a jar", _coordinates),
     Rule("jars a hundred deep", _deep),
     Rule("assemblies one by one", _assembly),
@@ -424,6 +443,7 @@ RULES: list[Rule] = [
     Rule("not Composer's own", _composer_place),
     Rule("records of Composer 1", _composer_list),
     Rule("sources of R packages", _source_tree),
+    Rule("sources of gems", _gem_source),
     Rule("programs of Go without a module", _go_tool),
     Rule("main modules of Go", _go_main),
     Rule("of a lock file, the project itself or for development", _lock_theirs),

@@ -70,6 +70,7 @@ LOCK = json.dumps({
         "node_modules/lodash": {"version": "4.17.21"},
     },
 }).encode()  # fmt: skip
+PART = b'{"name": "%s", "version": "1", "homepage": "h"}'
 POM = b"""<project xmlns="http://maven.apache.org/POM/4.0.0"><groupId>g</groupId><artifactId>app</artifactId><version>1</version>
 <properties><v>4.12</v></properties><dependencies>
 <dependency><groupId>junit</groupId><artifactId>junit</artifactId><version>${v}</version><scope>test</scope></dependency>
@@ -106,6 +107,8 @@ OUT = "of a lock file, the project itself or for development"
         ("npm", "use", "1.0.0", "srv/pnpm-lock.yaml", b"packages:\n  /use@1.0.0:\n    engines: {}\n", None),
         ("pypi", "django", "4.2", "srv/requirements.txt", b"Django>=4.2\n", OUT),
         ("pypi", "django", "4.2", "srv/requirements.txt", b"Django[argon2]==4.2 ; python_version > '3'\n", None),
+        ("pypi", "django", "4.2", "srv/requirements.txt", b"Django==4.2#no comment\n", OUT),
+        ("pypi", "django", "4.2", "srv/requirements.txt", b"Django==4.2 # comment\n", None),
         ("pypi", "django", "4.2", "srv/test-requirements.txt", b"Django==4.2\n", OUT),
         ("pypi", "django", "4.2", "srv/ci-requirements.txt", b"Django==4.2\n", OUT),
         ("npm", "nikola", "0", "a/package-lock.json", b'{"packages": {"": {"name": "Nikola", "version": "0"}}}', OUT),
@@ -120,6 +123,7 @@ OUT = "of a lock file, the project itself or for development"
         ("maven", "g:app", "1", "srv/pom.xml", POM, OUT),
         ("maven", "junit:junit", "4.12", "srv/pom.xml", POM, OUT),
         ("maven", "g:a", "4.12", "srv/pom.xml", POM, None),
+        ("maven", "g:a", "(,1.0]", "srv/pom.xml", POM, OUT),
         ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=testCompileClasspath\n", OUT),
         ("maven", "g:a", "1.0", "gradle.lockfile", b"g:a:1.0=runtimeClasspath,testCompileClasspath\n", None),
         ("golang", "a.b/c", "v1.7.7", "srv/go.mod", b"require a.b/c v1.7\nreplace a.b/c v1.5 => a.b/c v1.7.7\n", OUT),
@@ -139,6 +143,9 @@ OUT = "of a lock file, the project itself or for development"
         ("nuget", "tool", "1.0.0", "app/Tool.dll", assembly({"InternalName": "Tool.dll"}), None),
         ("npm", "shop", "1", "srv/package.json", b'{"version": "1", "private": true}', "a project's own package.json"),
         ("npm", "x", "1.0.0", "srv/package.json", b'{"version": "1.0.0", "repository": "r"}', None),
+        ("npm", "@a/b/c", "1", "srv/package.json", PART % b"@a/b/c", "parts of an npm package"),
+        ("npm", "@a/b", "1", "srv/package.json", PART % b"@a/b", None),
+        ("gem", "rack", "2.2", "srv/rack/rack.gemspec", b's.name = "rack"', "sources of gems"),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x"}', "no version"),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x", "version": "1"}', None),
         ("cran", "MASS", "7.3", "src/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\n", "sources of R packages"),
@@ -170,6 +177,13 @@ def test_a_package_in_a_jar_is_not_explained_by_another_of_the_same_version() ->
     stem = server._replace(name="openrefine:openrefine", version="3.9.5-server")
     assert why([server], [server, stem]) == ["coordinates of a jar"]
     assert why([server], [server, stem._replace(name="else:else")]) == [None]
+
+
+def test_a_package_that_only_the_note_in_its_program_tells_is_left_to_the_database() -> None:
+    theirs = Found("deb", "mariadb", "1:11.8.9-1", "")
+    note = b'\0{"type":"deb","os":"Debian","name":"mariadb","version":"1:11.8.9-1","architecture":"amd64"}\0'
+    assert why([], [theirs], files={"usr/bin/mariadb": note}) == ["package notes"]
+    assert why([], [theirs], files={"usr/bin/mariadb": note.replace(b"11.8.9", b"11.8.8")}) == [None]
 
 
 def test_mysql_is_mariadb_where_the_program_says_so() -> None:
