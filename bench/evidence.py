@@ -98,15 +98,6 @@ def levels(path: str, content: bytes) -> int:
     return inner + 1
 
 
-def noted(content: bytes, found: Found) -> bool:
-    """Whether a program carries the note of a distribution that names it as of this package."""
-    note = rb'\{[^{}]{0,200}"name":"%s","version":"%s"' % (
-        re.escape(found.name.encode()),
-        re.escape(found.version.encode()),
-    )
-    return re.search(note, content) is not None
-
-
 # --- what is no package --------------------------------------------------------------------------
 
 

@@ -191,6 +191,16 @@ def contents(folder: Path, paths: Collection[str]) -> dict[str, bytes]:
     return told
 
 
+def inert(folder: Path, paths: Collection[str]) -> frozenset[str]:
+    """Which of these files of an image have no execute bit."""
+    (manifest,) = json.loads((folder / "index.json").read_text())["manifests"]
+    modes: dict[str, int] = {}
+    for layer in _blob(folder, manifest["digest"])["layers"]:
+        with tarfile.open(folder / "blobs" / Path(*layer["digest"].split(":"))) as packed:
+            modes |= {one.name.removeprefix("./"): one.mode for one in packed if one.isfile()}
+    return frozenset(path for path in paths if path in modes and not modes[path] & 0o111)
+
+
 def records(folder: Path, file: Path, chosen: Iterable[tuple[str, str]], release: Mapping[str, bytes] = DEBIAN) -> Path:
     """An image of members of a zip: (member, path in the image)."""
     files = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench import evidence
-from bench.answers import SYSTEM, Found
+from bench.answers import Found
 from grid.ecosystems import BY_NAME
 from grid.errors import VersionInvalid
 
@@ -75,6 +75,8 @@ class Case:
     """``Status`` of each package of dpkg's database of the image."""
     contents: Mapping[str, bytes] = field(default_factory=dict)
     """Of the image's files, by path."""
+    inert: frozenset[str] = frozenset()
+    """Paths of files without an execute bit."""
 
     @property
     def content(self) -> bytes:
@@ -139,6 +141,10 @@ def _written(case: Case) -> bool:
             return True
         if case.one.name == "mysql" and b"MariaDB" in case.content:
             return any((o.name, o.version) == ("mariadb", case.one.version) for o in case.near)
+    if (case.kind, case.one.name) == ("golang", "stdlib"):  # of a build of Google's own, 1.23-20240626-RC01
+        bare = {plain(o)[1].partition("-")[0] for o in case.odd if o.name == "stdlib"}
+        if plain(case.one)[1].partition("-")[0] in bare:
+            return True
     if case.kind in ("swift", "conan"):  # Syft puts the last part, or the user, into the name once more
         return any(
             o.ecosystem == case.kind and o.version == case.one.version and _same_end(o, case.one) for o in case.odd
@@ -227,12 +233,6 @@ def _dpkg_unread(case: Case) -> bool:
     return case.ours and case.kind == "deb" and not case.one.path and case.one.name not in case.states
 
 
-def _noted(case: Case) -> bool:
-    """A program of a distribution, in an image without its database."""
-    system = not case.ours and case.kind in SYSTEM and not case.one.path and not case.states
-    return system and any(evidence.noted(content, case.one) for content in case.contents.values())
-
-
 def _not_a_package(case: Case) -> bool:
     """What stands in an SBOM without a package URL of a package, or in a workflow."""
     if case.ours:
@@ -297,9 +297,17 @@ def _source_tree(case: Case) -> bool:
 
 
 def _gem_source(case: Case) -> bool:
-    """A specification that lies in the sources of a gem: RubyGems writes those of installed ones elsewhere."""
+    """A specification in the sources of a gem or a rock: those of installed ones are written elsewhere."""
     path = case.one.path
-    return not case.ours and case.kind == "gem" and path.endswith(".gemspec") and "specifications/" not in path
+    gem = case.kind == "gem" and path.endswith(".gemspec") and "specifications/" not in path
+    rock = case.kind == "luarocks" and path.endswith(".rockspec") and not re.search(r"(?:^|/)rocks(?:-[0-9.]+)?/", path)
+    return not case.ours and (gem or rock)
+
+
+def _inert(case: Case) -> bool:
+    """A library needs no execute bit."""
+    still = not case.ours and case.one.path in case.inert and ".so" not in case.one.path.rpartition("/")[2]
+    return still and case.kind in ("golang", "cargo", "generic") and case.content[:4] == b"\x7fELF"
 
 
 def _go_tool(case: Case) -> bool:
@@ -316,14 +324,17 @@ def _go_main(case: Case) -> bool:
     if case.ours and (case.one.version == "(devel)" or (case.peer == "trivy" and not near)):
         return True
     for o in near:
-        if o.name == name and (
-            o.version == "(devel)" or o.version.partition("+")[0] == case.one.version.partition("+")[0]
-        ):
+        if o.name == name and (o.version == "(devel)" or _bare(o) == _bare(case.one)):
             return True
         inside = f"{o.name}/".startswith(f"{name}/") or f"{name}/".startswith(f"{o.name}/")
         if inside and ("/cmd/" in o.name + name or "(devel)" in o.version + case.one.version):
             return True
     return False
+
+
+def _bare(found: Found) -> str:
+    """A version without metadata and a packager's revision."""
+    return re.sub(r"(?:\+.*|-[0-9]+)$", "", found.version)
 
 
 DEEPEST = 16
@@ -430,7 +441,6 @@ RULES: list[Rule] = [
     Rule("no version", _unversioned),
     Rule("not installed, says dpkg", _removed),
     Rule("records of dpkg that it does not read", _dpkg_unread),
-    Rule("package notes", _noted),
     Rule("keys of rpm", lambda case: not case.ours and (case.kind, case.one.name) == ("rpm", "gpg-pubkey")),
     Rule("no packages", _not_a_package),
     Rule("not part of the program, says the SBOM", _excluded),
@@ -443,7 +453,8 @@ RULES: list[Rule] = [
     Rule("not Composer's own", _composer_place),
     Rule("records of Composer 1", _composer_list),
     Rule("sources of R packages", _source_tree),
-    Rule("sources of gems", _gem_source),
+    Rule("sources of gems and rocks", _gem_source),
+    Rule("programs without an execute bit", _inert),
     Rule("programs of Go without a module", _go_tool),
     Rule("main modules of Go", _go_main),
     Rule("of a lock file, the project itself or for development", _lock_theirs),

@@ -55,10 +55,10 @@ def measure(work: Work) -> Outcome:
             except RuntimeError as error:
                 outcome.notes.append(f"{label}: {error}")
         paths = {one.path for theirs in answered.values() for one in ours[label] ^ theirs}
-        contents = gather.contents(layout, paths)
+        contents, inert = gather.contents(layout, paths), gather.inert(layout, paths)
         for peer, theirs in answered.items():
             equal[peer] += len(ours[label] & theirs)
-            for case, why in differences(ours[label], theirs, peer, states, contents):
+            for case, why in differences(ours[label], theirs, peer, states, contents, inert):
                 reasons["ours" if case.ours else peer, f"{peer}: {why}"] += 1
                 lines.append(f"{label}\t{peer}\t{'+' if case.ours else '-'}\t{why}\t" + "\t".join(case.one))
     (scratch / "differences.tsv").write_text("\n".join(lines) + "\n")
@@ -83,6 +83,7 @@ def differences(
     peer: str,
     states: Mapping[str, str] | None = None,
     contents: Mapping[str, bytes] | None = None,
+    inert: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[Case, str | None]]:
     """What only one side lists, each with the name of its reason or None."""
     mine, other = Side(ours), Side(theirs)
@@ -90,7 +91,7 @@ def differences(
         for one in sorted(
             has.found - lacks.found, key=lambda one: (one.path, one)
         ):  # a file's evidence is kept a while
-            case = Case(one, peer, first, has, lacks, states or {}, contents or {})
+            case = Case(one, peer, first, has, lacks, states or {}, contents or {}, inert)
             yield case, reason(case)
 
 

@@ -145,7 +145,9 @@ OUT = "of a lock file, the project itself or for development"
         ("npm", "x", "1.0.0", "srv/package.json", b'{"version": "1.0.0", "repository": "r"}', None),
         ("npm", "@a/b/c", "1", "srv/package.json", PART % b"@a/b/c", "parts of an npm package"),
         ("npm", "@a/b", "1", "srv/package.json", PART % b"@a/b", None),
-        ("gem", "rack", "2.2", "srv/rack/rack.gemspec", b's.name = "rack"', "sources of gems"),
+        ("gem", "rack", "2.2", "srv/rack/rack.gemspec", b's.name = "rack"', "sources of gems and rocks"),
+        ("luarocks", "x", "dev-1", "srv/x-dev-1.rockspec", b"", "sources of gems and rocks"),
+        ("luarocks", "x", "1.0-1", "usr/lib/luarocks/rocks-5.1/x/1.0-1/x-1.0-1.rockspec", b"", None),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x"}', "no version"),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x", "version": "1"}', None),
         ("cran", "MASS", "7.3", "src/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\n", "sources of R packages"),
@@ -179,11 +181,26 @@ def test_a_package_in_a_jar_is_not_explained_by_another_of_the_same_version() ->
     assert why([server], [server, stem._replace(name="else:else")]) == [None]
 
 
-def test_a_package_that_only_the_note_in_its_program_tells_is_left_to_the_database() -> None:
-    theirs = Found("deb", "mariadb", "1:11.8.9-1", "")
-    note = b'\0{"type":"deb","os":"Debian","name":"mariadb","version":"1:11.8.9-1","architecture":"amd64"}\0'
-    assert why([], [theirs], files={"usr/bin/mariadb": note}) == ["package notes"]
-    assert why([], [theirs], files={"usr/bin/mariadb": note.replace(b"11.8.9", b"11.8.8")}) == [None]
+def test_a_program_that_cannot_be_started_is_not_ours() -> None:
+    one = Found("golang", "example.com/x", "v1.0.0", "srv/testdata/x")
+
+    def told(found: Found, inert: frozenset[str]) -> list[str | None]:
+        both = differences(frozenset(), frozenset({found}), "syft", None, {found.path: b"\x7fELF\2"}, inert)
+        return [name for _, name in both]
+
+    assert told(one, frozenset({one.path})) == ["programs without an execute bit"]
+    library = one._replace(path="srv/lib/libx.so.1")
+    assert told(one, frozenset()) == told(library, frozenset({library.path})) == [None]
+
+
+def test_versions_of_go_with_a_build_or_a_packagers_revision_are_the_same() -> None:
+    ours, theirs = (Found("golang", "stdlib", version, "usr/bin/x") for version in ("1.23", "go1.23-20240626-RC01"))
+    assert why([ours], [theirs]) == ["written otherwise"] * 2
+    assert why([ours], [theirs._replace(version="go1.24")]) == ["Go's toolchain", None]
+    main = Found("golang", "github.com/docker/compose/cmd", "v2.40.3", "usr/bin/x")
+    content = {main.path: b"path\tgithub.com/docker/compose/cmd\n"}
+    assert why([main], [main._replace(version="v2.40.3-3")], files=content) == ["main modules of Go"] * 2
+    assert None in why([main], [main._replace(version="v2.40.4-3")], files=content)
 
 
 def test_mysql_is_mariadb_where_the_program_says_so() -> None:
