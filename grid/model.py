@@ -73,9 +73,11 @@ class Wants:
     max_bytes: int = 64 * MIB
     head: bool = False
     """Of an executable that is larger, the first ``max_bytes`` are worth a look (a note says that there was more)."""
+    marks: tuple[bytes, ...] = ()
+    """… and its end, and what stands behind these marks. It comes as long as it is, with zeros for all else."""
     archives: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(ending of the path, endings of members): of a ZIP archive that is larger, its directory and these members are
-    worth a look. It comes as long as it is, with zeros for all else and for what exceeds ``ARCHIVE_BYTES``."""
+    worth a look. It comes in the same way, with zeros also for what exceeds ``ARCHIVE_BYTES``."""
 
     @property
     def everything(self) -> bool:
@@ -115,12 +117,17 @@ class Wants:
             executables=self.executables or other.executables,
             max_bytes=max(self.max_bytes, other.max_bytes),
             head=self.head or other.head,
+            marks=tuple(dict.fromkeys(self.marks + other.marks)),
             archives=tuple(dict.fromkeys(self.archives + other.archives)),
         )
 
     def members(self, path: str) -> tuple[str, ...]:
         """The members that are wanted of an archive; none if the path is not that of one."""
         return tuple(member for ending, members in self.archives if path.endswith(ending) for member in members)
+
+    def partly(self, path: str) -> bool:
+        """Whether a part of the file is worth a look, too."""
+        return self.head or any(path.endswith(ending) for ending, _ in self.archives)
 
 
 def any_glob(globs: tuple[str, ...]) -> Callable[[str], bool]:

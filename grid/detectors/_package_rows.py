@@ -55,6 +55,7 @@ def detect(
     ``asks`` and ``reader`` say which files of an ecosystem are meant, and what reads them.
     """
     wants = [asks(e) for e in ecosystems]
+    most = max((want.max_bytes for want in wants), default=0)
     dispatch = dispatcher(wants)
     rows: list[Row] = []
     content = contents(files)
@@ -66,8 +67,8 @@ def detect(
         for which in dispatch(path, mode):
             ecosystem = ecosystems[which]
             read, want = reader(ecosystem), wants[which]
-            if size > len(content(i)) and not want.head:
-                continue  # only the head of a large executable is here
+            if size > most and not want.partly(path):
+                continue  # it is not here, or only the parts of it that others read
             found = guarded(read, want, path, content(i), limits, MAX_PACKAGES, ecosystem.views)
             rows += package_rows(ecosystem.name, path, found, seen)
     return batch(rows, schema)

@@ -102,7 +102,7 @@ def guarded(
 
     ``views``: the reader takes the view as it is, where others get bytes.
     """
-    if len(content) > wants.max_bytes and not wants.members(path):
+    if len(content) > wants.max_bytes and not wants.partly(path):
         yield Note("FileTooLarge", f"{len(content)} bytes, at most {wants.max_bytes} are read", path)
         return
     try:

@@ -19,7 +19,8 @@ SECTION = ".go.buildinfo"
 DEVEL = "(devel)"
 """The version of a module that was built from a working copy: no advisory speaks of it."""
 
-_MAGIC = b"\xff Go buildinf:"
+MARK = b"\xff Go buildinf:"
+"""What build information begins with."""
 _HEADER = 32
 _INLINE, _BIG_ENDIAN = 2, 1
 _MAX_TEXT = 1 << 20
@@ -110,7 +111,7 @@ def _stamped_in(data: memoryview, toolchain: str) -> str:
 def _build_info(program: _binary.Binary) -> tuple[str, str] | None:
     """(toolchain version, module text), both "" where they cannot be read; None if this is no Go program."""
     blob = program.section(SECTION)
-    if blob is not None and bytes(blob[: len(_MAGIC)]) == _MAGIC:
+    if blob is not None and bytes(blob[: len(MARK)]) == MARK:
         return _contents(program, blob)
     if program.named:
         return None
@@ -119,9 +120,9 @@ def _build_info(program: _binary.Binary) -> tuple[str, str] | None:
         if span.writable and left > 0:
             raw = bytes(program.data[span.offset : span.offset + min(span.size, left)])
             left -= len(raw)
-            at = raw.find(_MAGIC)
+            at = raw.find(MARK)
             while at >= 0 and (span.address + at) % 16:  # the linker aligns it
-                at = raw.find(_MAGIC, at + 1)
+                at = raw.find(MARK, at + 1)
             if at >= 0:
                 return _contents(program, program.data[span.offset + at : span.offset + span.size])
     return None

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from grid.ecosystems import Ecosystem, language
 from grid.ecosystems._binary import MAX_BYTES
-from grid.ecosystems._go import read
+from grid.ecosystems._go import MARK, read
 from grid.ecosystems._locks import others
 from grid.keys.golang import key
 from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="golang",
-    version=5,
+    version=6,
     key=key,
     namespace=language("Go"),
     osv=("Go",),
-    wants=Wants(executables=True, suffixes=(".exe",), max_bytes=MAX_BYTES, head=True),
+    wants=Wants(executables=True, suffixes=(".exe",), max_bytes=MAX_BYTES, head=True, marks=(MARK,)),
     read=read,
     views=True,
     declares=others.GO_WANTS,

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,16 +21,14 @@ import pyarrow.compute as pc
 
 from grid.errors import LayerTruncated, PathEscapesRoot
 from grid.layers import tar
-from grid.layers.archives import thinned
 from grid.layers.blob import Stream
+from grid.layers.parts import Fill, of_archive, of_program
 from grid.model import ARCHIVE_BYTES, Limits, Note, Wants, any_glob
 from grid.paths import path_hashes
 from grid.schema import ENTRIES, FILES
 
 Emit = Callable[[int, pa.RecordBatch], None]
 """Called with the place of a detector and the files it wants."""
-Fill = Callable[[memoryview], None]
-"""Writes a file's content into the memory given."""
 Remark = Callable[[int, Note], None]
 """Called with the place of a detector (-1: the walk itself) and what it has to know."""
 
@@ -320,21 +318,16 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
             columns.flush()
         if kind == tar.FILE:
             bits = classify(path, owner[0])
-            fill, taken = whole, size
-            members: tuple[bytes, ...] = ()
+            part = _Part(bits, whole, size)
             if size == 0:
-                bits &= ~every
+                part = replace(part, bits=bits & ~every)
             elif bits and size > sieve.least:
-                bits, head, taken, members = sieve.small_enough(path, size, owner[0], bits, segments)
-                if head:
-                    fill = _filler(stream, head)
-                if members:
-                    fill = thinned(fill, size, members, partial(sieve.left_out, path, bits))
-            if bits:
+                part = sieve.small_enough(path, size, owner[0], bits, segments)
+            if part.bits:
                 if segments is not None:
                     stream.charge(size - sum(length for _, length in segments))
-                    fill = _sparse_filler(whole, segments)
-                batches.of(bits).add(path, taken, owner[0], fill, size, thin=bool(members))
+                    part = replace(part, fill=_sparse_filler(whole, segments))
+                batches.of(part.bits).add(path, part.size, owner[0], part.fill, size, part.thin)
         elif kind == tar.HARDLINK and link is not None:
             missed = classify(path, owner[0]) & ~every
             if missed:
@@ -370,7 +363,7 @@ def _filler(stream: Stream, head: bytes = b"") -> Fill:
     def fill(target: memoryview) -> None:
         nonlocal head
         if head:
-            part, head = head[: len(target)], b""
+            part, head = head[: len(target)], head[len(target) :]
             target[: len(part)] = part
             target = target[len(part) :]
         if readinto(target) < len(target):
@@ -388,6 +381,17 @@ def _sparse_filler(read: Fill, segments: tar.Segments) -> Fill:
     return fill
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """How much of a file is read, and by whom."""
+
+    bits: int
+    fill: Fill
+    size: int
+    thin: bool = False
+    """The most of it is left out."""
+
+
 class _Sieve:
     """Drops the detectors for which a file is too large, and says so where it matters."""
 
@@ -399,30 +403,34 @@ class _Sieve:
         self._remark = remark
         self.least = min(self._most, default=0)
 
-    def small_enough(
-        self, path: str, size: int, mode: int, bits: int, segments: tar.Segments | None
-    ) -> tuple[int, bytes, int, tuple[bytes, ...]]:
-        """The bits of those that may have the file, what was read of it to decide on notes, how much they get, and of
-        which members, if it is an archive of which they get no more."""
+    def small_enough(self, path: str, size: int, mode: int, bits: int, segments: tar.Segments | None) -> _Part:
+        """The file for those for which it is not too large; where there are none, a part for those that take one."""
         drop = [place for place in _places(bits) if size > self._most[place]]
         bits &= ~sum(1 << place for place in drop)
         alone = not bits and segments is None
-        members = {place: self._wants[place].members(path) for place in drop} if alone and size <= _MAX_CONTENT else {}
+        offered = drop if alone and size <= _MAX_CONTENT else []
+        members = {place: found for place in offered if (found := self._wants[place].members(path))}
         head = b""
         if segments is None and any(self._every & (1 << place) for place in drop):
             head = self._stream.read(min(size, _TEXT_PROBE))
         for place in drop:
-            if not members.get(place) and (not self._every & (1 << place) or (head and b"\0" not in head)):
+            if place not in members and (not self._every & (1 << place) or (head and b"\0" not in head)):
                 self._remark(place, Note("FileTooLarge", f"{size} bytes, more than {self._most[place]}", path))
-        if some := sum(1 << place for place in drop if members.get(place)):
-            wanted = {member.encode() for place in drop for member in members[place]}
-            return some, head, size, tuple(sorted(wanted))
-        some = sum(1 << place for place in drop if self._wants[place].head)
-        if some and alone and mode & 0o111:
-            return some, head, min(self._most[place] for place in _places(some)), ()
-        return bits, head, size, ()
+        fill = _filler(self._stream, head)
+        if members:
+            wanted = {member.encode() for found in members.values() for member in found}
+            some = sum(1 << place for place in members)
+            left_out = partial(self._left_out, path, list(members))
+            return _Part(some, of_archive(fill, size, tuple(sorted(wanted)), left_out), size, thin=True)
+        heads = [place for place in drop if alone and mode & 0o111 and self._wants[place].head]
+        if heads:
+            some, most = sum(1 << place for place in heads), min(self._most[place] for place in heads)
+            marks = {mark for place in heads for mark in self._wants[place].marks}
+            if not marks or not offered:
+                return _Part(some, fill, most)
+            return _Part(some, of_program(fill, size, most, tuple(sorted(marks))), size, thin=True)
+        return _Part(bits, fill, size)
 
-    def left_out(self, path: str, bits: int) -> None:
-        """Say that an archive has more than is kept of one."""
-        for place in _places(bits):
+    def _left_out(self, path: str, places: list[int]) -> None:
+        for place in places:
             self._remark(place, Note("FileTooLarge", f"more than {ARCHIVE_BYTES} bytes of it are of interest", path))

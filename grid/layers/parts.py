@@ -1,7 +1,8 @@
-"""ZIP archives too large to hold: their directory and the members that somebody wants, in one pass over the stream.
+"""Parts of files too large to hold, in one pass over the stream: of ZIP archives the directory and the members that
+somebody wants, of programs the beginning, the end and what stands behind a mark.
 
-What is kept lies where it lay, and all else is zeros in memory that costs nothing before it is written: readers see an
-archive of the same length. Nothing tells beforehand where its directory begins, so that the end of the file is kept.
+What is kept lies where it lay, and all else is zeros in memory that costs nothing before it is written: readers see a
+file of the same length. Nothing tells beforehand where a directory begins, so that the end of an archive is kept.
 
 Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.9 (data descriptor), 4.3.12 (central directory).
 """
@@ -34,9 +35,47 @@ _DESCRIPTORS = (
 """Length, where in it the length of the member stands, and how it begins: that of ZIP64, and the one without a mark."""
 
 
-def thinned(
-    read: Callable[[memoryview], None], size: int, wanted: tuple[bytes, ...], left_out: Callable[[], None]
-) -> Callable[[memoryview], None]:
+_END = 8 << 20
+"""The table of sections of a program, and their names."""
+_MARKED = 2 << 20
+_MAX_MARKS = 8
+
+Fill = Callable[[memoryview], None]
+"""Writes the next bytes of a file into the memory given."""
+
+
+def of_program(read: Fill, size: int, beginning: int, marks: tuple[bytes, ...]) -> Fill:
+    """What fills memory of ``size`` zeros with the first bytes of the file that ``read`` gives, its end, and what
+    begins with a mark."""
+    search = re.compile(b"|".join(map(re.escape, marks)))
+    overlap = max(map(len, marks)) - 1
+
+    def fill(target: memoryview) -> None:
+        read(target[:beginning])
+        at, last = beginning, max(size - _END, beginning)
+        held = min(overlap, beginning)
+        window = bytearray(target[at - held : at]) + bytearray(_CHUNK)
+        view, until, room = memoryview(window), 0, _MAX_MARKS
+        for match in search.finditer(target, max(beginning - _MARKED, 0), beginning):
+            until = match.start() + _MARKED
+        while at < last:
+            base, end = at - held, held + min(_CHUNK, last - at)
+            read(view[held:end])
+            spans = [(held, until - base)]
+            for match in search.finditer(window, 0, end):
+                if room:
+                    room, until = room - 1, base + match.start() + _MARKED
+                    spans.append((match.start(), until - base))
+            for start, stop in spans:
+                stop = max(min(stop, end), start)
+                target[base + start : base + stop] = window[start:stop]
+            view[:held], at = bytes(view[end - held : end]), base + end
+        read(target[last:])
+
+    return fill
+
+
+def of_archive(read: Fill, size: int, wanted: tuple[bytes, ...], left_out: Callable[[], None]) -> Fill:
     """What fills memory of ``size`` zeros with what is kept of the archive that ``read`` gives: members whose names end
     in one of ``wanted``. ``left_out`` is called if they were more than is kept."""
 

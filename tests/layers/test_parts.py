@@ -1,4 +1,4 @@
-"""Archives too large to hold: what is left of them is where it was, for any packer's way of writing them."""
+"""Parts of files too large to hold: what is left is where it was, for any packer's way of writing an archive."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from layer_fakes import Recorder, notes, scan
 
 from grid.detectors.packages import Packages
 from grid.ecosystems import BY_NAME
-from grid.layers import archives
-from grid.layers.archives import thinned
+from grid.layers import parts
+from grid.layers.parts import of_archive, of_program
 from grid.model import Wants
 from grid.testing import LayerBuilder
+from grid.testing.binaries import elf, go_info
 
 WANTED = (b"pom.properties", b".jar")
 POM = b"groupId=org.example\nartifactId=lib\nversion=1.2.3\n"
@@ -55,14 +56,14 @@ def thin(content: bytes, chunk: int = 1 << 20) -> tuple[bytes, bool]:
     def read(part: memoryview) -> None:
         assert stream.readinto(part) == len(part)
 
-    thinned(read, len(content), WANTED, lambda: full.append(True))(memoryview(target))
+    of_archive(read, len(content), WANTED, lambda: full.append(True))(memoryview(target))
     return bytes(target), bool(full)
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "TAIL", 4096)
-    monkeypatch.setattr(archives, "_CHUNK", 10_007)
+    monkeypatch.setattr(parts, "TAIL", 4096)
+    monkeypatch.setattr(parts, "_CHUNK", 10_007)
 
 
 @pytest.mark.usefixtures("small")
@@ -94,7 +95,7 @@ def test_wanted_members_are_what_they_were_and_the_rest_is_left_out(
 
 @pytest.mark.usefixtures("small")
 def test_no_more_than_the_bound_is_kept_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "ARCHIVE_BYTES", 104_096)
+    monkeypatch.setattr(parts, "ARCHIVE_BYTES", 104_096)
     content = packed({f"{n}.jar": noise(n, 9_000) for n in range(50)} | {PLACE: POM}, zipfile.ZIP_STORED)
     left, full = thin(content)
     assert full
@@ -139,3 +140,30 @@ def test_packages_of_jars_and_wheels_of_any_size_are_found() -> None:
         ("maven", "org.example:lib", "1.2.3"), ("pypi", "Some.Thing", "2.0"),
     }  # fmt: skip
     assert notes(facts) == set()
+
+
+@pytest.mark.parametrize("at", [0, 90, 100, 101, 10_106, 10_107, 10_108, 20_000, 59_999, 79_990])
+@pytest.mark.usefixtures("small")
+def test_of_a_program_its_ends_are_kept_and_what_is_marked(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_END", 1000)
+    monkeypatch.setattr(parts, "_MARKED", 15_000)
+    mark = b"\xff a mark:"
+    content = noise(1, at) + mark + noise(2, 80_000)
+    stream, target = io.BytesIO(content), bytearray(len(content))
+    of_program(stream.readinto, len(content), 100, (mark,))(memoryview(target))
+    kept = {*range(100), *range(at, at + 15_000), *range(len(content) - 1000, len(content))}
+    assert all(target[n] == (byte if n in kept else 0) for n, byte in enumerate(content))
+
+
+def test_modules_of_a_go_program_of_any_size_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_END", 2000)
+    some = tuple(
+        replace(BY_NAME[name], wants=replace(BY_NAME[name].wants, max_bytes=100)) for name in ("golang", "cargo")
+    )
+    told = go_info("go1.22.3", "path\tx.org/a\nmod\tx.org/a\tv1.0.0\th1:x=\ndep\tx.org/b\tv1.2.3\th1:x=\n")
+    program = elf({".text": bytes(10_000), ".go.buildinfo": told, ".data": bytes(5_000_000)})
+    facts = scan(LayerBuilder().file("bin/a", program, mode=0o755).blob(), Packages(some))
+    rows = facts.tables["packages"].to_pylist()
+    assert {(row["name"], row["version"]) for row in rows} == {
+        ("stdlib", "1.22.3"), ("x.org/a", "v1.0.0"), ("x.org/b", "v1.2.3"),
+    }  # fmt: skip
