@@ -215,7 +215,7 @@ def _joined(found: Found) -> str:
 
 
 def _unversioned(case: Case) -> bool:
-    template = re.search(r"@[A-Z]+@|\$\{|\{\{|<%", case.one.name + case.one.version)
+    template = re.search(r"@[A-Z]+@|%[a-z-]+%|\$\{|\{\{|<%", case.one.name + case.one.version)
     return not case.ours and (template is not None or evidence.unversioned(case.content, case.one))
 
 

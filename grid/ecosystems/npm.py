@@ -27,7 +27,8 @@ _PLACE = re.compile(
 )
 _OWN = re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/]+/package\.json")
 """Where npm itself puts a package, and not what lies inside of one."""
-_NAME = re.compile(r"(?:@[^/@\s]+/)?[^/@\s]+")
+_NAME = re.compile(r"(?:@[\w.~!*'()-]+/)?[\w.~!*'()-]+", re.ASCII)
+"""What a URL takes as it is: npm has never published another name, but templates have."""
 _BAD_VERSION = re.compile(r"[\s\x00-\x1f]")
 
 
@@ -103,7 +104,7 @@ def _licenses(record: dict[str, object]) -> tuple[str, ...]:
 
 ECOSYSTEM = Ecosystem(
     name="npm",
-    version=3,
+    version=4,
     key=key,
     namespace=language("npm"),
     osv=("npm",),

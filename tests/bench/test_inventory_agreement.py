@@ -149,6 +149,7 @@ OUT = "of a lock file, the project itself or for development"
         ("luarocks", "x", "dev-1", "srv/x-dev-1.rockspec", b"", "sources of gems and rocks"),
         ("luarocks", "x", "1.0-1", "usr/lib/luarocks/rocks-5.1/x/1.0-1/x-1.0-1.rockspec", b"", None),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x"}', "no version"),
+        ("npm", "%name%", "0.1.0", "srv/node_modules/x/package.json", b'{"name": "%name%"}', "no version"),
         ("npm", "x", "UNKNOWN", "srv/node_modules/x/package.json", b'{"name": "x", "version": "1"}', None),
         ("cran", "MASS", "7.3", "src/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\n", "sources of R packages"),
         ("cran", "MASS", "7.3", "lib/MASS/DESCRIPTION", b"Package: MASS\nVersion: 7.3\nBuilt: R 4.2\n", None),

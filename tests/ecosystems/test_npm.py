@@ -89,11 +89,12 @@ def test_a_manifest_without_a_name_and_version_of_text_is_nothing(content: bytes
         (b"[" * 1_000_000, "Unparsable"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "Unparsable"),
         (record(name="a b"), "Unparsable"),
+        (record(name="%name%"), "Unparsable"),
         (record(name="../../etc/passwd"), "Unparsable"),
         (record(version="1 || 2"), "Unparsable"),
         (b'{"name": "a", "version": "1", "pad": "' + b"x" * (50 << 20) + b'"}', "FileTooLarge"),
     ],
-    ids=["cut", "empty", "deep list", "deep object", "blank", "path", "range", "50 MB"],
+    ids=["cut", "empty", "deep list", "deep object", "blank", "template", "path", "range", "50 MB"],
 )
 def test_what_cannot_be_read_is_one_note(content: bytes, code: str) -> None:
     (note,) = read(content)
