@@ -64,11 +64,12 @@ def detect(
         if mode & 0o111 and not is_executable(bytes(content(i)[:4])):
             mode = 0  # a script, or any file of a layer in which all may be executed
         seen: set[object] = set()
+        cut = size > most and any(want.partly(path) for want in wants)
         for which in dispatch(path, mode):
             ecosystem = ecosystems[which]
             read, want = reader(ecosystem), wants[which]
-            if size > most and not want.partly(path):
-                continue  # it is not here, or only the parts of it that others read
+            if cut and not want.partly(path):
+                continue  # only the parts that others read are here
             found = guarded(read, want, path, content(i), limits, MAX_PACKAGES, ecosystem.views)
             rows += package_rows(ecosystem.name, path, found, seen)
     return batch(rows, schema)

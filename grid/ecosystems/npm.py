@@ -1,18 +1,20 @@
 """Node packages as installers leave them: the ``package.json`` of each, in or beside ``node_modules``. And as they lie
 about, copied into assets and archives: there it must say where it was published from, or it is a project of its own.
+And the archives from which Yarn's Plug'n'Play loads packages, which nobody unpacks.
 
-Source: https://docs.npmjs.com/cli/configuring-npm/package-json and folders(5) of npm.
+Sources: https://docs.npmjs.com/cli/configuring-npm/package-json, folders(5) of npm, https://yarnpkg.com/features/pnp.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 from packageurl import PackageURL
 
-from grid.ecosystems import Ecosystem, language
+from grid.ecosystems import Ecosystem, _zip, language
 from grid.ecosystems._locks import node
 from grid.ecosystems.vscode import extension, is_extension
 from grid.keys.semver import key
@@ -21,6 +23,9 @@ from grid.model import Limits, Note, Package, Wants
 MAX_BYTES = 4 << 20
 """The largest package.json of npm's registry is below 2 MiB."""
 
+_MAX_BYTES_WITHIN = 32 << 20
+"""Of all package.json of an archive together."""
+_MAX_MEMBERS = 100_000
 # node_modules wherever it is; Debian's global folders; corepack's cache; yarn where the official image puts it.
 _PLACE = re.compile(
     r"(?:.*/)?(?:node_modules/|node/corepack/)|usr/(?:share|lib)/nodejs/|opt/yarn-v[^/]+/package\.json$"
@@ -40,6 +45,9 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     published packages name: an application's own name must not meet the advisories of a namesake. Nor must that of an
     editor's extension, which is one of ``vscode.py``.
     """
+    if path.endswith(".zip"):
+        yield from _plugged(path, content, limits)
+        return
     if path.rpartition("/")[2] != "package.json":
         return
     installed = _PLACE.match(path) is not None
@@ -78,6 +86,19 @@ def read(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
     )
 
 
+def _plugged(path: str, content: bytes, limits: Limits) -> Iterator[Package | Note]:
+    """The packages in an archive of Yarn's cache: paths in it are as npm would have them."""
+    data, left = memoryview(content), _MAX_BYTES_WITHIN
+    try:
+        members, _, _ = _zip.members(data, (b"/package.json",), _MAX_MEMBERS)
+        for member in members:
+            if member.name.startswith("node_modules/") and (left := left - 1024 - member.size) > 0:
+                for fact in read(member.name, bytes(_zip.content(data, member, min(member.size, MAX_BYTES))), limits):
+                    yield replace(fact, path=path) if isinstance(fact, Note) else fact
+    except _zip.ZipInvalid as error:
+        yield Note("Unparsable", f"the archive cannot be read: {error}", path)
+
+
 def _published(record: dict[str, object]) -> bool:
     """Whether a package.json looks like one of the registry's: installers of old wrote ``_id`` into it."""
     return not record.get("private") and any(record.get(field) for field in ("repository", "_id", "homepage"))
@@ -108,7 +129,11 @@ ECOSYSTEM = Ecosystem(
     key=key,
     namespace=language("npm"),
     osv=("npm",),
-    wants=Wants(names=frozenset({"package.json"}), max_bytes=MAX_BYTES),
+    wants=Wants(
+        names=frozenset({"package.json"}),
+        globs=("*.yarn/cache/*.zip", "*.yarn/berry/cache/*.zip"),
+        max_bytes=64 << 20,
+    ),
     read=read,
     declares=node.WANTS,
     declared=node.read,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -121,7 +123,24 @@ def test_licences_in_all_the_forms_npm_ever_had(fields: dict[str, object], licen
 
 def test_a_byte_order_mark_is_no_harm_and_too_large_is_not_asked_for() -> None:
     assert len(read(b"\xef\xbb\xbf" + record())) == 1
-    assert ECOSYSTEM.wants.max_bytes == MAX_BYTES
+    (note,) = read(b" " * (MAX_BYTES + 1))
+    assert isinstance(note, Note) and note.code == "FileTooLarge"
+
+
+@pytest.mark.parametrize("place", ["srv/.yarn/cache", ".yarn/cache", "root/.yarn/berry/cache"])
+def test_packages_that_plug_n_play_loads_from_archives_are_installed(place: str) -> None:
+    path, out = f"{place}/@babel-core-npm-7.24.0-0123456789-10.zip", io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("node_modules/@babel/core/package.json", record(name="@babel/core"))
+        archive.writestr("node_modules/@babel/core/lib/package.json", b'{"type": "module"}')
+        archive.writestr("node_modules/@babel/core/lib/index.js", b"x")
+    assert ECOSYSTEM.wants.matcher()(path, 0o644)
+    assert not ECOSYSTEM.wants.matcher()("srv/cache/a.zip", 0o644)
+    assert [(p.name, p.version) for p in read(out.getvalue(), path) if isinstance(p, Package)] == [
+        ("@babel/core", "4.17.20")
+    ]
+    (note,) = read(out.getvalue()[:-30], path)
+    assert isinstance(note, Note) and (note.code, note.path) == ("Unparsable", path)
 
 
 def test_it_passes_the_exam_of_ecosystems() -> None:
