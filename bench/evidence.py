@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 
 from bench.answers import Found
 
-_ARCHIVES = (".jar", ".war", ".ear", ".par", ".hpi", ".jpi", ".whl", ".egg")
-_RECORDS = ("pom.properties", "MANIFEST.MF", "METADATA", "PKG-INFO")
+_ARCHIVES = (".jar", ".war", ".ear", ".par", ".hpi", ".jpi", ".whl", ".egg", ".zip")
+_RECORDS = ("pom.properties", "MANIFEST.MF", "METADATA", "PKG-INFO", "/package.json")
 _DEEPEST = 110
 
 

@@ -28,6 +28,7 @@ LOCKS = re.compile(
 )
 """Files that ask for packages, whether these are there or not."""
 _SBOM = re.compile(r".*(?:spdx|bom\.|cdx|cyclonedx)[^/]*", re.IGNORECASE)
+_YARN = re.compile(r"(?:.*/)?\.yarn/(?:berry/)?cache/[^/]+\.zip")
 _WORKFLOW = re.compile(r"(?:.*/)?\.github/.*")
 
 
@@ -115,6 +116,8 @@ class Rule:
 def plain(found: Found) -> tuple[str, str]:
     """Name and version without what is only a way of writing."""
     version = re.sub(r"^(?:v|go)(?=[0-9])", "", found.version.strip())
+    if found.ecosystem == "npm":  # with what pnpm says of its peers
+        version = re.sub(r"[_(].*", "", version)
     if found.ecosystem == "nuget":
         version = re.sub(r"^([0-9]+\.[0-9]+\.[0-9]+)\.0$", r"\1", version)
     return found.name.lower().replace("_", "-"), version
@@ -423,6 +426,10 @@ def _lying_about(case: Case) -> bool:
     return case.extra and case.one.path.endswith((".whl", ".egg", *folders))
 
 
+def _plugged(case: Case) -> bool:
+    return case.extra and case.kind == "npm" and bool(_YARN.fullmatch(case.one.path))
+
+
 def _assembly_ours(case: Case) -> bool:
     return case.extra and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe", ".deps.json"))
 
@@ -468,6 +475,7 @@ RULES: list[Rule] = [
     Rule("SBOMs that it does not read", _sbom_ours),
     Rule("programs that it does not know", _program),
     Rule("wheels that lie about", _lying_about),
+    Rule("archives of Yarn", _plugged),
     Rule("assemblies that it does not read", _assembly_ours),
     Rule("Go's toolchain", _toolchain),
 ]

@@ -228,6 +228,10 @@ def test_what_only_we_find_is_explained_only_if_the_file_states_it() -> None:
     found = Found("pypi", "pip", "24.0", "wheels/pip-24.0-py3-none-any.whl")
     said = zipped({"pip-24.0.dist-info/METADATA": "Name: pip\nVersion: 24.0\n"})
     assert why([found], [], files={found.path: said}) == ["wheels that lie about"]
+    plugged = Found("npm", "@a/b", "1.0.0", "srv/.yarn/cache/b.zip")
+    said = zipped({"node_modules/@a/b/package.json": '{"name": "@a/b", "version": "1.0.0"}'})
+    assert why([plugged], [], files={plugged.path: said}) == ["archives of Yarn"]
+    assert why([plugged], [], files={plugged.path: zipped({"node_modules/@a/b/package.json": "{}"})}) == [None]
     other = found._replace(path="wheels/x.whl")
     assert why([other], [], files={other.path: zipped({"x.dist-info/METADATA": "Name: x\nVersion: 1\n"})}) == [None]
     serde = Found("cargo", "serde", "1.0.1", "Cargo.lock")
@@ -255,6 +259,11 @@ def test_equal_lists_differ_in_nothing() -> None:
         (
             Found("swift", "github.com/apple/swift-nio", "2.41.0", "Package.resolved"),
             Found("swift", "github.com/apple/swift-nio.git/swift-nio", "2.41.0", "Package.resolved"),
+            "written otherwise",
+        ),
+        (
+            Found("npm", "a", "1.16.3", "pnpm-lock.yaml"),
+            Found("npm", "a", "1.16.3_debug@4.3.4", "pnpm-lock.yaml"),
             "written otherwise",
         ),
         (Found("hex", "plug", "1.0", "a/plug.app"), Found("otp", "plug", "1.0", "a/plug.app"), "written otherwise"),
