@@ -174,7 +174,8 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
         elif member.name.endswith(SUFFIXES):
             nested.append(member)
     stem = name.rpartition(".")[0]
-    if _own(poms, stem) is None:
+    own = _own(poms, stem)
+    if own is None or not stem.startswith(own.artifact):
         headers: dict[str, str] = {}
         if manifest is not None:
             try:
@@ -182,7 +183,8 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
             except _zip.ZipInvalid as error:
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
         identity = _from_manifest(headers, stem)
-        if identity is None or not any(_same_thing(identity, pom) for pom in poms):
+        known = any(_same_thing(identity, pom) for pom in poms) if identity is not None else False
+        if (own is None or (identity is not None and _another(identity, own, stem))) and not known:
             whole = depth > 0 or len(data) <= MAX_BYTES
             sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest() if whole else ""
             if identity is not None:
@@ -285,6 +287,17 @@ def _own(poms: list[_Identity], stem: str) -> _Identity | None:
         elif pom.version == parsed[1] or pom.artifact == parsed[0]:
             return pom  # renamed, or of another build number
     return poms[0] if len(poms) == 1 and parsed is None else None  # app.jar
+
+
+def _another(identity: _Identity, pom: _Identity, stem: str) -> bool:
+    """Whether an archive that is not named for the only properties in it says that it is something else: they are of
+    what was copied into it."""
+    unlike = identity.group and not _begin_alike(identity.group, pom.group)
+    return bool(unlike and identity.artifact == stem and not _begin_alike(identity.version, pom.version))
+
+
+def _begin_alike(a: str, b: str) -> bool:
+    return a.startswith(b) or b.startswith(a)
 
 
 def _same_thing(identity: _Identity, pom: _Identity) -> bool:

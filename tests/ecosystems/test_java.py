@@ -98,6 +98,17 @@ def test_an_archive_without_its_own_properties_is_not_taken_for_what_it_holds() 
     ]
 
 
+def test_an_archive_that_says_it_is_something_else_than_what_was_copied_into_it_is_both() -> None:
+    guice = manifest(Bundle_SymbolicName="com.google.inject", Bundle_Version="4.2.3")
+    content = jar({**pom("cglib", "cglib", "3.2.12"), **guice})
+    assert found(content, "guice.jar") == [("com.google.inject:guice", "4.2.3"), ("cglib:cglib", "3.2.12")]
+    assert found(content, "app.jar") == [("cglib:cglib", "3.2.12")]
+    same = jar({**pom("com.google.inject", "guice-all", "4.2.3.1"), **guice})
+    assert found(same, "guice.jar") == [("com.google.inject:guice-all", "4.2.3.1")]
+    of_another_group = jar({**pom("org.acme", "shop", "4.2.3"), **guice})
+    assert found(of_another_group, "guice.jar") == [("org.acme:shop", "4.2.3")]
+
+
 def test_a_renamed_archive_keeps_its_identity() -> None:
     assert found(jar(LOG4J), "app.jar") == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
     assert found(jar(LOG4J), "log4j2-core-2.14.1.jar") == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
