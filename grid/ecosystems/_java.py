@@ -1,12 +1,14 @@
 """Java archives: what is in a jar, and in the jars within it, without unpacking anything to disk.
 
 Each archive has an identity of its own and holds those of others that were copied ("shaded") into it. In this order
-they tell: ``META-INF/maven/GROUP/ARTIFACT/pom.properties``, the main section of ``META-INF/MANIFEST.MF`` together
-with the file's name. An archive without properties of its own also gets its SHA-1, by which an index may know better.
-Of an archive that was unpacked (a web application, a layered Spring Boot one) the properties lie in the image itself.
+they tell: ``META-INF/maven/GROUP/ARTIFACT/pom.properties``, its place in a local repository, the main section of
+``META-INF/MANIFEST.MF`` together with the file's name. An archive without properties of its own also gets its SHA-1, by
+which an index may know better. Of an archive that was unpacked (a web application, a layered Spring Boot one) the
+properties lie in the image itself.
 
 Sources: the JAR file specification of the JDK, https://maven.apache.org/shared/maven-archiver, the OSGi core
-specification (Bundle headers), https://www.jenkins.io/doc/developer/plugin-development (plugin manifests).
+specification (Bundle headers), https://www.jenkins.io/doc/developer/plugin-development (plugin manifests),
+https://maven.apache.org/repositories/layout.html.
 """
 
 from __future__ import annotations
@@ -182,7 +184,7 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
                 headers = main_section(state.read(data, manifest, _MAX_MANIFEST))
             except _zip.ZipInvalid as error:
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
-        identity = _from_manifest(headers, stem)
+        identity = (_placed(state.path) if depth == 0 else None) or _from_manifest(headers, stem)
         known = any(_same_thing(identity, pom) for pom in poms) if identity is not None else False
         if (own is None or (identity is not None and _another(identity, own, stem))) and not known:
             whole = depth > 0 or len(data) <= MAX_BYTES
@@ -375,6 +377,27 @@ _DOMAINS = ("com.", "org.", "io.", "net.", "de.", "edu.")
 """Of file names that begin with a group: ``com.example.thing-1.0.jar``."""
 _PLACEHOLDERS = frozenset({"app", "application", "root", "main", "server", "service", "boot", "run", "runner"})
 """File names that say nothing: the manifest's title is asked instead."""
+
+
+def _placed(path: str) -> _Identity | None:
+    """What the place of an archive in a local repository of Maven's layout or in Gradle's cache says that it is."""
+    *above, file = path.split("/")
+    if len(above) > 5 and above[-5] == "files-2.1":
+        group, artifact, version = above[-4:-1]
+    else:
+        roots = [
+            n + 1
+            for n, folder in enumerate(above)
+            if folder == "maven2" or above[n - 1 : n + 1] == [".m2", "repository"]
+        ]
+        if not roots or len(above) - roots[-1] < 3:
+            return None
+        *groups, artifact, version = above[roots[-1] :]
+        group = ".".join(groups)
+    identity = _Identity(group, artifact, version)
+    return (
+        identity if identity.valid and file.startswith((f"{artifact}-{version}.", f"{artifact}-{version}-")) else None
+    )
 
 
 def _group(headers: dict[str, str], symbolic: str, artifact: str) -> str:

@@ -109,6 +109,26 @@ def test_an_archive_that_says_it_is_something_else_than_what_was_copied_into_it_
     assert found(of_another_group, "guice.jar") == [("org.acme:shop", "4.2.3")]
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("root/.m2/repository/org/jetbrains/annotations/17.0.0/annotations-17.0.0.jar", "org.jetbrains:annotations"),
+        ("home/a/.m2/repository/bsh/bsh/17.0.0/bsh-17.0.0-tests.jar", "bsh:bsh"),
+        ("c/v1/https/repo1.maven.org/maven2/org/a/b/17.0.0/b-17.0.0.jar", "org.a:b"),
+        ("g/caches/modules-2/files-2.1/org.a/b/17.0.0/2d0c/b-17.0.0.jar", "org.a:b"),
+        ("srv/repository/org/a/b/17.0.0/b-17.0.0.jar", "b"),
+        ("root/.m2/repository/org/a/b/17.0.1/b-17.0.0.jar", "b"),
+        ("root/.m2/repository/b/17.0.0/b-17.0.0.jar", "b"),
+        ("files-2.1/17.0.0/b-17.0.0.jar", "b"),
+    ],
+)
+def test_a_place_in_a_repository_tells_the_group_of_a_jar_that_does_not(path: str, told: str) -> None:
+    nothing = jar({"a.class": b""})
+    assert found(nothing, path) == [(told, "17.0.0")]
+    assert found(jar({**LOG4J, "a.class": b""}), path)[-1] == ("org.apache.logging.log4j:log4j-core", "2.14.1")
+    assert found(jar({"lib/x-1.0.jar": nothing}, stored=True), path)[-1] == ("x", "1.0")
+
+
 def test_a_renamed_archive_keeps_its_identity() -> None:
     assert found(jar(LOG4J), "app.jar") == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
     assert found(jar(LOG4J), "log4j2-core-2.14.1.jar") == [("org.apache.logging.log4j:log4j-core", "2.14.1")]
