@@ -370,6 +370,7 @@ UNREAD = {
         "pub",
         "generic",
         "swiplpack",
+        "vcpkg",
         "vscode-extension",
     },
 }

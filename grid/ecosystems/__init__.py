@@ -152,6 +152,7 @@ ALL: tuple[Ecosystem, ...] = tuple(
         "bitnami",
         "luarocks",
         "swiplpack",
+        "vcpkg",
         "nim",
         "pear",
         "portage",

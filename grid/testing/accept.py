@@ -201,8 +201,9 @@ def _accept_package(ecosystem: Ecosystem, package: Package) -> None:
     if package.ecosystem:
         ecosystem = BY_NAME.get(package.ecosystem, ecosystem)  # a record may tell of other kinds, too
     assert purl.type == (ecosystem.purl_type or ecosystem.name), f"{package.purl} has another type"
-    epoch = purl.qualifiers.get("epoch") if isinstance(purl.qualifiers, dict) else None
-    version = f"{epoch}:{purl.version}" if epoch else purl.version  # the purl specification of rpm sets it apart
+    apart = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}  # by the purl specification of the type
+    version = f"{apart['epoch']}:{purl.version}" if apart.get("epoch") else purl.version
+    version = f"{version}#{apart['port_version']}" if apart.get("port_version") else version
     assert (version or "") == package.version, f"{package.purl} has another version than {package.version}"
     assert ecosystem.canonical(package.name) == ecosystem.canonical(ecosystem.canonical(package.name)), (
         f"the canonical form of {package.name} has a canonical form of its own"
