@@ -134,5 +134,6 @@ ECOSYSTEM = Ecosystem(
     canonical=canonical,
     declares=python.WANTS,
     declared=python.read,
+    declared_version=2,
     upgrade=(("", "pip install", "'{name}=={version}'"),),
 )

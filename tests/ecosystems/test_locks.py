@@ -439,6 +439,12 @@ def test_lock_files_are_not_asked_for_by_the_detector_of_installed_packages() ->
     assert not [path for files in LOCKS.values() for path in files if wanted(path, 0o644)]
 
 
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
+def test_requirements_that_powershell_has_written_are_read(code: str) -> None:
+    found = read("pypi", "app/requirements.txt", "\ufefflxml==4.9.3\r\nsix==1.16.0\r\n".encode(code))
+    assert [f"{p.name} {p.version}" for p in found if isinstance(p, Package)] == ["lxml 4.9.3", "six 1.16.0"]
+
+
 @pytest.mark.parametrize(
     "path", ["app/package-lock.json", "app/composer.lock", "app/pom.xml", "app/yarn.lock", "app/go.mod"]
 )

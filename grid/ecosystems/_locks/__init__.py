@@ -74,7 +74,8 @@ def purl(kind: str, name: str, version: str) -> str:
 
 def text(content: bytes) -> str:
     """The file as text with line ends of one kind, whatever its bytes are. Raises Unreadable for too many lines."""
-    found = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    code = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"  # PowerShell
+    found = content.removeprefix(b"\xef\xbb\xbf").decode(code, "replace").replace("\r\n", "\n").replace("\r", "\n")
     if found.count("\n") > MAX_LINES:
         raise Unreadable(f"it has more than {MAX_LINES} lines")
     return found
