@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from struct import Struct
 
 from grid.model import ARCHIVE_BYTES
@@ -25,6 +26,8 @@ _REACH = 30 + 4096
 """A header and the longest name that anybody wants."""
 _BEHIND = 24
 """What ends a member may stand before a header: the longest data descriptor."""
+_MAX_HEADERS = 1_000_000
+"""The largest archives have a few hundred thousand; each costs a microsecond."""
 _HEADER = re.compile(rb"PK(?:\x03\x04|\x01\x02)")
 _LOCAL = Struct("<6xH10xI4xHH")
 _LATER = 8
@@ -62,10 +65,9 @@ def of_program(read: Fill, size: int, beginning: int, marks: tuple[bytes, ...]) 
             base, end = at - held, held + min(_CHUNK, last - at)
             read(view[held:end])
             spans = [(held, until - base)]
-            for match in search.finditer(window, 0, end):
-                if room:
-                    room, until = room - 1, base + match.start() + _MARKED
-                    spans.append((match.start(), until - base))
+            for match in islice(search.finditer(window, 0, end), room):
+                room, until = room - 1, base + match.start() + _MARKED
+                spans.append((match.start(), until - base))
             for start, stop in spans:
                 stop = max(min(stop, end), start)
                 target[base + start : base + stop] = window[start:stop]
@@ -107,14 +109,16 @@ class _Archive:
         self._until = _BEGINNING
         self._since = -1
         """Where the content of a member begins of which nobody knows yet where it ends; -1: there is none."""
+        self._headers = _MAX_HEADERS
         self.full = False
 
     def look(self, window: bytearray, base: int, fresh: int, end: int, last: bool) -> int:
         """Keep what is to be kept of ``window[fresh:end]``, which stands at ``base + fresh`` in the file; returns up to
         where. The rest is to be shown once more, with what comes after."""
         at = fresh
-        for match in _HEADER.finditer(window, fresh, end):
+        for match in _HEADER.finditer(window, fresh, end) if self._headers > 0 else ():
             start = match.start()
+            self._headers -= 1
             if not last and start + _REACH > end:
                 self._keep(window, base, at, start)
                 return start
@@ -128,6 +132,8 @@ class _Archive:
                 self._since = -1
             if window[start + 2] == 3 and start + 30 <= end:
                 self._open(window, base, start)
+        if self._headers <= 0:
+            self.full, self._until, self._since = True, 0, -1
         settled = end if last else max(at, end - 3)  # a header may begin here
         self._keep(window, base, at, settled)
         return settled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,7 +50,7 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def thin(content: bytes, chunk: int = 1 << 20) -> tuple[bytes, bool]:
+def thin(content: bytes) -> tuple[bytes, bool]:
     stream, full = io.BytesIO(content), []
     target = bytearray(len(content))
 
@@ -109,6 +110,15 @@ def test_no_more_than_the_bound_is_kept_and_that_is_told(monkeypatch: pytest.Mon
 def test_what_is_no_archive_does_no_harm(content: bytes) -> None:
     left, _ = thin(content)
     assert all(a in (0, b) for a, b in zip(left, content, strict=True))
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"PK\x01\x02", b"PK\x03\x04" + b"\0" * 26, b"\xff a mark:"])
+def test_a_file_of_nothing_but_headers_or_marks_ends_soon(content: bytes) -> None:
+    content *= (100 << 20) // len(content)
+    began = time.process_time()
+    thin(content)
+    of_program(io.BytesIO(content).readinto, len(content), 100, (b"\xff a mark:",))(memoryview(bytearray(len(content))))
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.usefixtures("small")
