@@ -26,9 +26,11 @@ MAX_BYTES = 4 << 20
 _MAX_BYTES_WITHIN = 32 << 20
 """Of all package.json of an archive together."""
 _MAX_MEMBERS = 100_000
-# node_modules wherever it is; Debian's global folders; corepack's cache; yarn where the official image puts it.
+# node_modules wherever it is; Debian's global folders; the caches of corepack, Bun and Deno, which load packages from
+# there; yarn where the official image puts it.
 _PLACE = re.compile(
-    r"(?:.*/)?(?:node_modules/|node/corepack/)|usr/(?:share|lib)/nodejs/|opt/yarn-v[^/]+/package\.json$"
+    r"(?:.*/)?(?:node_modules/|node/corepack/|\.bun/install/cache/|npm/registry\.npmjs\.org/)"
+    r"|usr/(?:share|lib)/nodejs/|opt/yarn-v[^/]+/package\.json$"
 )
 _OWN = re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/]+/package\.json")
 """Where npm itself puts a package, and not what lies inside of one."""
@@ -125,7 +127,7 @@ def _licenses(record: dict[str, object]) -> tuple[str, ...]:
 
 ECOSYSTEM = Ecosystem(
     name="npm",
-    version=4,
+    version=5,
     key=key,
     namespace=language("npm"),
     osv=("npm",),

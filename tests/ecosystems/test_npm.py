@@ -35,6 +35,8 @@ def record(**fields: object) -> bytes:
         "usr/share/nodejs/lodash/package.json",
         "opt/yarn-v1.22.19/package.json",
         "root/.cache/node/corepack/v1/pnpm/9.1.0/package.json",
+        "home/bun/.bun/install/cache/lodash@4.17.20@@@1/package.json",
+        "deno-dir/npm/registry.npmjs.org/lodash/4.17.20/package.json",
     ],
 )
 def test_installed_packages_are_found_wherever_installers_put_them(path: str) -> None:
