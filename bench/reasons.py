@@ -432,7 +432,10 @@ def _plugged(case: Case) -> bool:
 
 
 def _assembly_ours(case: Case) -> bool:
-    return case.extra and case.kind == "nuget" and case.one.path.lower().endswith((".dll", ".exe", ".deps.json"))
+    """Also in an application of one file."""
+    files = (".dll", ".exe", ".deps.json")
+    program = case.content[:4] == b"\x7fELF"
+    return case.extra and case.kind == "nuget" and (program or case.one.path.lower().endswith(files))
 
 
 def _toolchain(case: Case) -> bool:

@@ -232,6 +232,10 @@ def test_what_only_we_find_is_explained_only_if_the_file_states_it() -> None:
     said = zipped({"node_modules/@a/b/package.json": '{"name": "@a/b", "version": "1.0.0"}'})
     assert why([plugged], [], files={plugged.path: said}) == ["archives of Yarn"]
     assert why([plugged], [], files={plugged.path: zipped({"node_modules/@a/b/package.json": "{}"})}) == [None]
+    within = Found("nuget", "newtonsoft.json", "13.0.3", "opt/app")
+    told = b'{"libraries": {"Newtonsoft.Json/13.0.3": {"type": "package"}}}'
+    assert why([within], [], files={"opt/app": b"\x7fELF" + told}) == ["assemblies that it does not read"]
+    assert why([within], [], files={"opt/app": b"\x7fELF"}) == [None]
     other = found._replace(path="wheels/x.whl")
     assert why([other], [], files={other.path: zipped({"x.dist-info/METADATA": "Name: x\nVersion: 1\n"})}) == [None]
     serde = Found("cargo", "serde", "1.0.1", "Cargo.lock")
