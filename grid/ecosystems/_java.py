@@ -181,7 +181,7 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
         headers: dict[str, str] = {}
         if manifest is not None:
             try:
-                headers = main_section(state.read(data, manifest, _MAX_MANIFEST))
+                headers = _headers(state.read(data, manifest, _MAX_MANIFEST))
             except _zip.ZipInvalid as error:
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
         identity = (_placed(state.path) if depth == 0 else None) or _from_manifest(headers, stem)
@@ -319,6 +319,26 @@ def main_section(manifest: bytes) -> dict[str, str]:
         name, colon, value = line.partition(b":")
         if colon and len(value) <= 1000:
             headers.setdefault(name.decode("latin-1").strip().lower(), value.decode("utf-8", "replace").strip())
+    return headers
+
+
+_VERSIONS = ("implementation-version", "bundle-version")
+_IMPLEMENTATION = b"\nImplementation-Version:"
+
+
+def _headers(manifest: bytes) -> dict[str, str]:
+    """Those of the main section. Where it has no version, the one counts that all sections of packages of classes agree
+    on: Ant's jars and those of the runtime have it there."""
+    headers = main_section(manifest)
+    if not any(headers.get(name) for name in _VERSIONS):
+        lines = manifest.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n ", b"")
+        sections = lines.split(b"\n\n", _MAX_HEADERS)[1:]
+        about = [one for one in sections if one.lstrip(b"\n").partition(b"\n")[0].endswith(b"/")]
+        stated = {
+            one.partition(_IMPLEMENTATION)[2].partition(b"\n")[0].strip() for one in about if _IMPLEMENTATION in one
+        }
+        if len(stated) == 1:
+            headers["implementation-version"] = stated.pop().decode("utf-8", "replace")
     return headers
 
 

@@ -35,9 +35,8 @@ def pom(group: str, artifact: str, version: str) -> dict[str, bytes | str]:
 
 def manifest(**headers: str) -> dict[str, bytes | str]:
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return {
-        "META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\r\n{lines}\r\nName: x/\r\nImplementation-Version: 9\r\n\r\n"
-    }
+    section = "Name: x/A.class\r\nImplementation-Version: 9\r\n\r\n"
+    return {"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\r\n{lines}\r\n{section}"}
 
 
 def read(content: bytes, path: str) -> list[Package | Note]:
@@ -235,6 +234,15 @@ def test_file_names(stem: str, expected: tuple[str, str] | None) -> None:
 def test_the_main_section_of_a_manifest(end: bytes) -> None:
     lines = [b"Manifest-Version: 1.0", b"Bundle-Name: a very long", b"  name", b"", b"Name: x", b"Other: y", b""]
     assert main_section(end.join(lines)) == {"manifest-version": "1.0", "bundle-name": "a very long name"}
+
+
+def test_a_version_that_all_sections_of_a_manifest_state_is_the_archives() -> None:
+    head, part = "Manifest-Version: 1.0\n\n", "Name: %s\nImplementation-Version: %s\n\n"
+    one = head + part % ("jdk/nashorn/", "1.8.0_504") + part % ("jdk/x/", "1.8.0_504")
+    assert found(jar({"META-INF/MANIFEST.MF": one}), "ext/nashorn.jar") == [("nashorn", "1.8.0_504")]
+    assert found(jar({"META-INF/MANIFEST.MF": one + part % ("org/xml/", "2.0")}), "ext/nashorn.jar") == []
+    main = "Implementation-Version: 3.0\n" + one
+    assert found(jar({"META-INF/MANIFEST.MF": main}), "ext/nashorn.jar") == [("nashorn", "3.0")]
 
 
 def test_the_version_of_a_derby_bundle_is_decoded() -> None:
