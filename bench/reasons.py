@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench import evidence
-from bench.answers import Found
+from bench.answers import SYSTEM, Found
 from grid.ecosystems import BY_NAME
 from grid.errors import VersionInvalid
 
@@ -142,6 +142,9 @@ def _written(case: Case) -> bool:
         ]
         if any(a.rpartition("/")[2] == b.rpartition("/")[2] for a, b in parts):
             return True
+        if case.one.name == "linux-kernel":  # upstream's version, and the release that its build gave it
+            other = [o.version.encode() for o in case.odd if o.name == case.one.name]
+            return any(one in case.content for one in other) and case.one.version.encode() in case.content
         if case.one.name == "mysql" and b"MariaDB" in case.content:
             return any((o.name, o.version) == ("mariadb", case.one.version) for o in case.near)
     if (case.kind, case.one.name) == ("golang", "stdlib"):  # of a build of Google's own, 1.23-20240626-RC01
@@ -182,11 +185,14 @@ def _place(case: Case) -> bool:
 
 def _runtime(case: Case) -> bool:
     """A Java runtime, which Syft knows by its ``release`` file and we by the program."""
-    java = ("java", "openjdk", "jdk", "oracle/openjdk", "oracle/jdk", "oracle/jre", "graalvm")
-    found = [o for name in java for o in case.lacks.called(name)]
-    return case.kind == "generic" and case.one.name in java and any(
-        o.version.partition("+")[0] == case.one.version.partition("+")[0] for o in found
-    )  # fmt: skip
+    java = ("java", "java/jre", "java/jdk", "openjdk", "jdk", "oracle/openjdk", "oracle/jdk", "oracle/jre", "graalvm")
+    found = [_java(o) for name in java for o in case.lacks.called(name)]
+    return case.kind == "generic" and case.one.name in java and _java(case.one) in found
+
+
+def _java(found: Found) -> str:
+    """``8.0.504`` of ``1.8.0_504-8u504-ga-1-b01``."""
+    return re.sub(r"^1\.8\.0_([0-9]+).*", r"8.0.\1", found.version.partition("+")[0])
 
 
 def _coordinates(case: Case) -> bool:
@@ -218,7 +224,7 @@ def _joined(found: Found) -> str:
 
 
 def _unversioned(case: Case) -> bool:
-    template = re.search(r"@[A-Z]+@|%[a-z-]+%|\$\{|\{\{|<%", case.one.name + case.one.version)
+    template = re.search(r"@[A-Z]+@|%[a-z-]+%|\$\{|\{\{|<%|[A-Za-z]::[A-Z]", case.one.name + case.one.version)
     return not case.ours and (template is not None or evidence.unversioned(case.content, case.one))
 
 
@@ -418,6 +424,11 @@ def _sbom_ours(case: Case) -> bool:
     return case.extra and bool(_SBOM.match(case.one.path))
 
 
+def _note(case: Case) -> bool:
+    """Of an OS package, which a program names in an image without a database that lists it."""
+    return case.extra and case.peer == "trivy" and case.kind in SYSTEM and bool(case.one.path)
+
+
 def _program(case: Case) -> bool:
     return case.extra and case.kind == "generic"
 
@@ -477,6 +488,7 @@ RULES: list[Rule] = [
     Rule("Conda outside of envs/", _conda),
     Rule("lock files that it does not read", _lock_ours),
     Rule("SBOMs that it does not read", _sbom_ours),
+    Rule("package notes", _note),
     Rule("programs that it does not know", _program),
     Rule("wheels that lie about", _lying_about),
     Rule("archives of Yarn", _plugged),

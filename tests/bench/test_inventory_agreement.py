@@ -204,6 +204,30 @@ def test_versions_of_go_with_a_build_or_a_packagers_revision_are_the_same() -> N
     assert None in why([main], [main._replace(version="v2.40.4-3")], files=content)
 
 
+def test_runtimes_and_kernels_are_known_by_two_kinds_of_versions() -> None:
+    ours = Found("generic", "java", "8.0.504", "usr/lib/jvm/jre/bin/java")
+    theirs = ours._replace(name="java/jre", version="1.8.0_504-8u504-ga-1-b01")
+    assert why([ours], [theirs]) == ["Java runtimes"] * 2
+    assert "Java runtimes" not in why([ours], [theirs._replace(version="1.8.0_503")])
+    kernel = Found("generic", "linux-kernel", "6.1.176", "boot/vmlinuz")
+    release = kernel._replace(version="6.1.0-50-amd64")
+    content = {kernel.path: b"6.1.0-50-amd64 (x) #1 SMP Debian 6.1.176-1"}
+    assert why([kernel], [release], files=content) == ["written otherwise"] * 2
+    assert None in why([kernel], [release._replace(version="6.1.0-49-amd64")], files=content)
+
+
+def test_what_a_constant_of_ruby_gives_is_no_version() -> None:
+    path = "usr/share/rubygems-integration/all/specifications/colorbox.gemspec"
+    assert why([], [Found("gem", "colorbox", "JqueryColorbox::VERSION", path)], "trivy") == ["no version"]
+
+
+def test_the_note_of_a_program_is_not_read_by_trivy() -> None:
+    maria = Found("deb", "mariadb", "1:11.8.9-1", "usr/bin/mariadb")
+    note = {maria.path: b'\0{"type":"deb","os":"Debian","name":"mariadb","version":"1:11.8.9-1"}\0'}
+    assert why([maria], [], "trivy", note) == ["package notes"]
+    assert why([maria], [], "trivy", {maria.path: b""}) == [None]
+
+
 def test_mysql_is_mariadb_where_the_program_says_so() -> None:
     maria = Found("generic", "mariadb", "10.11.19", "usr/bin/mariadb")
     both = [maria, maria._replace(name="mysql")]
