@@ -29,6 +29,8 @@ def stated(content: bytes, found: Found) -> bool:
     """Whether the file, or its path, holds the name and the version of a package, of an archive also what is in it."""
     plain, squeezed = _plain(found.path, content)
     versions = {found.version.lower(), found.version.lower().removeprefix("v"), found.version.partition("+")[0].lower()}
+    if found.ecosystem == "generic":  # Java's own way of writing, up to 8
+        versions.add(re.sub(r"^8\.0\.([0-9]+)$", r"1.8.0_\1", found.version))
     if found.ecosystem == "rpm":
         versions.add(found.version.partition(":")[2] or found.version)
         versions |= {re.sub(r"-[^-]*$", "", version) for version in versions}  # the release may stand apart

@@ -209,6 +209,8 @@ def test_runtimes_and_kernels_are_known_by_two_kinds_of_versions() -> None:
     theirs = ours._replace(name="java/jre", version="1.8.0_504-8u504-ga-1-b01")
     assert why([ours], [theirs]) == ["Java runtimes"] * 2
     assert "Java runtimes" not in why([ours], [theirs._replace(version="1.8.0_503")])
+    assert why([ours], [], "trivy", {ours.path: b"\x001.8.0_504-b01\0"}) == ["kinds that it does not read"]
+    assert why([ours], [], "trivy", {ours.path: b"\x001.8.0_503-b01\0"}) == [None]
     kernel = Found("generic", "linux-kernel", "6.1.176", "boot/vmlinuz")
     release = kernel._replace(version="6.1.0-50-amd64")
     content = {kernel.path: b"6.1.0-50-amd64 (x) #1 SMP Debian 6.1.176-1"}
