@@ -10,7 +10,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="maven",
-    version=8,
+    version=9,
     key=key,
     namespace=language("Maven"),
     osv=("Maven",),

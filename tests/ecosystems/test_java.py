@@ -109,6 +109,18 @@ def test_an_archive_that_says_it_is_something_else_than_what_was_copied_into_it_
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "org.apache.thrift:libthrift", "org.codehaus.jackson:jackson-mapper-asl", "com.google.crypto.tink:tink",
+        "org.rocksdb:rocksdbjni", "org.jodd:jodd-core", "net.sf.saxon:Saxon-HE", "io.mola.galimatias:galimatias",
+    ],
+)  # fmt: skip
+def test_groups_that_no_jar_of_a_known_artifact_tells_are_known(name: str) -> None:
+    headers = manifest(Export_Package="org.example", Bundle_SymbolicName=name.partition(":")[2])
+    assert found(jar({**headers, "a.class": b""}), f"lib/{name.partition(':')[2]}-1.2.3.jar") == [(name, "1.2.3")]
+
+
+@pytest.mark.parametrize(
     ("path", "told"),
     [
         ("root/.m2/repository/org/jetbrains/annotations/17.0.0/annotations-17.0.0.jar", "org.jetbrains:annotations"),
