@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -318,16 +318,17 @@ def walk(stream: Stream, wants: Sequence[Wants], limits: Limits, emit: Emit, rem
             columns.flush()
         if kind == tar.FILE:
             bits = classify(path, owner[0])
-            part = _Part(bits, whole, size)
+            fill, taken, thin = whole, size, False
             if size == 0:
-                part = replace(part, bits=bits & ~every)
+                bits &= ~every
             elif bits and size > sieve.least:
                 part = sieve.small_enough(path, size, owner[0], bits, segments)
-            if part.bits:
+                bits, fill, taken, thin = part.bits, part.fill, part.size, part.thin
+            if bits:
                 if segments is not None:
                     stream.charge(size - sum(length for _, length in segments))
-                    part = replace(part, fill=_sparse_filler(whole, segments))
-                batches.of(part.bits).add(path, part.size, owner[0], part.fill, size, part.thin)
+                    fill = _sparse_filler(whole, segments)
+                batches.of(bits).add(path, taken, owner[0], fill, size, thin)
         elif kind == tar.HARDLINK and link is not None:
             missed = classify(path, owner[0]) & ~every
             if missed:
