@@ -31,6 +31,8 @@ def stated(content: bytes, found: Found) -> bool:
     versions = {found.version.lower(), found.version.lower().removeprefix("v"), found.version.partition("+")[0].lower()}
     if found.ecosystem == "generic":  # Java's own way of writing, up to 8
         versions.add(re.sub(r"^8\.0\.([0-9]+)$", r"1.8.0_\1", found.version))
+    if derby := re.fullmatch(r".*:derby[a-z]*;([0-9]+\.[0-9]+)\.([0-9]+)\.([0-9]+)", f"{found.name};{found.version}"):
+        versions.add(f"{derby[1]}.{int(derby[2]) * 1_000_000 + int(derby[3])}")  # as its bundles write it
     if found.ecosystem == "rpm":
         versions.add(found.version.partition(":")[2] or found.version)
         versions |= {re.sub(r"-[^-]*$", "", version) for version in versions}  # the release may stand apart

@@ -343,7 +343,7 @@ def _go_main(case: Case) -> bool:
 
 def _bare(found: Found) -> str:
     """A version without metadata and a packager's revision."""
-    return re.sub(r"(?:\+.*|-[0-9]+)$", "", found.version)
+    return re.sub(r"(?:-[0-9]+)?(?:\+.*)?$", "", found.version)
 
 
 DEEPEST = 16

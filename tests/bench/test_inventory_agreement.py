@@ -201,6 +201,7 @@ def test_versions_of_go_with_a_build_or_a_packagers_revision_are_the_same() -> N
     main = Found("golang", "github.com/docker/compose/cmd", "v2.40.3", "usr/bin/x")
     content = {main.path: b"path\tgithub.com/docker/compose/cmd\n"}
     assert why([main], [main._replace(version="v2.40.3-3")], files=content) == ["main modules of Go"] * 2
+    assert why([main], [main._replace(version="v2.40.3-1+b11")], files=content) == ["main modules of Go"] * 2
     assert None in why([main], [main._replace(version="v2.40.4-3")], files=content)
 
 
@@ -216,6 +217,13 @@ def test_runtimes_and_kernels_are_known_by_two_kinds_of_versions() -> None:
     content = {kernel.path: b"6.1.0-50-amd64 (x) #1 SMP Debian 6.1.176-1"}
     assert why([kernel], [release], files=content) == ["written otherwise"] * 2
     assert None in why([kernel], [release._replace(version="6.1.0-49-amd64")], files=content)
+
+
+def test_derbys_bundles_write_two_numbers_as_one() -> None:
+    one = Found("maven", "org.apache.derby:derbyclient", "10.14.2.1", "usr/share/java/derbyclient.jar")
+    told, other = (zipped({"META-INF/MANIFEST.MF": f"Bundle-Version: 10.14.{n}.1\n"}) for n in (2000001, 2000002))
+    assert why([one], [], "trivy", {one.path: told}) == ["jars that it knows by their hash"]
+    assert why([one], [], "trivy", {one.path: other}) == [None]
 
 
 def test_what_a_constant_of_ruby_gives_is_no_version() -> None:
