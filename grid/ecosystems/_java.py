@@ -185,8 +185,8 @@ def _archive(name: str, data: memoryview, inside: str, depth: int, state: _State
             except _zip.ZipInvalid as error:
                 yield from state.note("Unparsable", inside, f"the manifest cannot be read: {error}")
         identity = (_placed(state.path) if depth == 0 else None) or _from_manifest(headers, stem)
-        known = any(_same_thing(identity, pom) for pom in poms) if identity is not None else False
-        if (own is None or (identity is not None and _another(identity, own, stem))) and not known:
+        known = identity is not None and any(_same_thing(identity, pom) for pom in poms)
+        if not known and (own is None or _another(identity, own, stem)):
             whole = depth > 0 or len(data) <= MAX_BYTES
             sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest() if whole else ""
             if identity is not None:
@@ -291,11 +291,12 @@ def _own(poms: list[_Identity], stem: str) -> _Identity | None:
     return poms[0] if len(poms) == 1 and parsed is None else None  # app.jar
 
 
-def _another(identity: _Identity, pom: _Identity, stem: str) -> bool:
+def _another(identity: _Identity | None, pom: _Identity, stem: str) -> bool:
     """Whether an archive that is not named for the only properties in it says that it is something else: they are of
     what was copied into it."""
-    unlike = identity.group and not _begin_alike(identity.group, pom.group)
-    return bool(unlike and identity.artifact == stem and not _begin_alike(identity.version, pom.version))
+    if identity is None or not identity.group or identity.artifact != stem:
+        return False
+    return not (_begin_alike(identity.group, pom.group) or _begin_alike(identity.version, pom.version))
 
 
 def _begin_alike(a: str, b: str) -> bool:
