@@ -14,7 +14,7 @@ from grid.database import Database
 from grid.ecosystems import BY_NAME
 from grid.images import Step, history
 from grid.match import CANDIDATES, REPOSITORIES, explain
-from grid.model import Distro
+from grid.model import SBOM, Distro
 from grid.reports.results import image_name
 
 Row = Mapping[str, Any]
@@ -206,6 +206,10 @@ def _show_advisories(
     namespace = package["namespace"]
     if database is None:
         console.print(Text("  not matched: there is no vulnerability database (scangrid db update)", style="yellow"))
+        return
+    if package["found_as"] == SBOM and BY_NAME[package["ecosystem"]].system:
+        who = "an SBOM, a program or the database of another root tells it"
+        console.print(Text(f"  not matched: {who}, which may be another distribution's", style="yellow"))
         return
     if namespace is None:
         which = "distribution" if BY_NAME[package["ecosystem"]].system else "kind of package"

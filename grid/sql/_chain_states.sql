@@ -48,7 +48,7 @@ SELECT * EXCLUDE (blind, strange, unlisted, unwatched, foreigners, strangers, el
                   || ' another publisher''s (' || array_to_string(list_sort([b.name for b in foreigners])[:5], ', ')
                   || CASE WHEN len(foreigners) > 5 THEN ', …' ELSE '' END
                   || '): advisories of the distribution are not about them, and others are not known'} END,
-    CASE WHEN elsewhere > 0 AND match_id IS NOT NULL THEN
+    CASE WHEN elsewhere > 0 THEN
       {'code': 'PackagesElsewhere',
        'message': elsewhere || ' of its packages' || CASE elsewhere WHEN 1 THEN ' is' ELSE ' are' END || ' known from an SBOM, a'
                   || ' program or the database of another root only, which may be another distribution''s: '

@@ -180,6 +180,18 @@ def test_a_scan_says_so(site: Path, tmp_path: Path, name: str, says: str, covera
     assert ("no known vulnerability" in ended.stdout) is (says == "no known vulnerability")
 
 
+@pytest.mark.parametrize("database", ["whole", "none"])
+def test_what_only_another_root_tells_is_noted_and_explained_with_a_database_or_without(
+    site: Path, tmp_path: Path, database: str
+) -> None:
+    image, places = f"oci:{site / 'images'}:inside:1", {"COLUMNS": "240", "SCANGRID_DB": site / database}
+    ended = scangrid("scan", image, "--lake", tmp_path / "lake", "-q", **places)
+    assert "coverage 50%: see the notes below" in ended.stdout and ELSEWHERE in ended.stdout, ended.stdout
+    told = scangrid("explain", image, "musl", "--lake", tmp_path / "lake", **places).stdout
+    why = {"whole": "the database of another root tells it", "none": "there is no vulnerability database"}[database]
+    assert f"not matched: {why}" in told.replace("an SBOM, a program or ", ""), told
+
+
 def test_a_program_that_an_os_package_owns_is_that_package(tmp_path: Path, site: Path) -> None:
     layer = wheel(debian()).file("var/lib/dpkg/info/bash.list", "/.\n/bin/busybox\n")
     write_layout(tmp_path / "images", {"owned:1": ImageBuilder(layer.file("bin/busybox", BUSYBOX, mode=0o755))})
