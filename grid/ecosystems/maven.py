@@ -10,7 +10,7 @@ from grid.model import Wants
 
 ECOSYSTEM = Ecosystem(
     name="maven",
-    version=9,
+    version=10,
     key=key,
     namespace=language("Maven"),
     osv=("Maven",),

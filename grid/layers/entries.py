@@ -69,6 +69,7 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
         if want.globs:
             slow.append((bit, Wants(globs=want.globs).matcher()))
     suffixes = tuple({suffix for _, some in by_suffix for suffix in some})
+    short, ends = any(len(suffix) < 2 for suffix in suffixes), {suffix[-2:] for suffix in suffixes}
     globs = tuple({glob for want in wants if not want.everything for glob in want.globs})
     of_a_glob = any_glob(globs) if globs else None
 
@@ -84,7 +85,7 @@ def classifier(wants: Sequence[Wants]) -> Callable[[str, int], int]:
             bits |= paths[path]
         if executables and mode & 0o111:
             bits |= executables
-        if suffixes and path.endswith(suffixes):
+        if (path[-2:] in ends or short) and path.endswith(suffixes):  # most end in none, which two letters tell
             for bit, some in by_suffix:
                 if path.endswith(some):
                     bits |= bit

@@ -45,12 +45,11 @@ def read(content: bytes, path: str) -> list[Package | Note]:
     return [fact for fact in facts if isinstance(fact, Note) or fact.version]
 
 
-def test_an_archive_without_properties_of_its_own_has_its_hash() -> None:
-    def hashes(content: bytes, path: str) -> dict[str, str]:
-        return {
-            f"{p.name}@{p.version}": p.sha1 for p in ECOSYSTEM.read(path, content, Limits()) if isinstance(p, Package)
-        }
+def hashes(content: bytes, path: str) -> dict[str, str]:
+    return {f"{p.name}@{p.version}": p.sha1 for p in ECOSYSTEM.read(path, content, Limits()) if isinstance(p, Package)}
 
+
+def test_an_archive_without_properties_of_its_own_has_its_hash() -> None:
     own, other = jar(pom("g", "own", "1.0")), jar({"x": b"1"})
     sha1 = hashlib.sha1(other, usedforsecurity=False).hexdigest()
     assert hashes(own, "own-1.0.jar") == {"g:own@1.0": ""}
@@ -95,6 +94,13 @@ def test_an_archive_without_its_own_properties_is_not_taken_for_what_it_holds() 
         ("com.acme:agent", "7.0"),
         ("org.apache.logging.log4j:log4j-core", "2.14.1"),
     ]
+
+
+def test_a_well_known_archive_whose_manifest_agrees_with_its_name_needs_no_index() -> None:
+    content = jar(manifest(Implementation_Version="30.1"))
+    assert hashes(content, "guava-30.1.jar") == {"com.google.guava:guava@30.1": ""}
+    assert hashes(content, "guava-30.2.jar") != {"com.google.guava:guava@30.2": ""}
+    assert hashes(content, "unknown-30.1.jar") != {"unknown@30.1": ""}
 
 
 def test_an_archive_that_says_it_is_something_else_than_what_was_copied_into_it_is_both() -> None:
