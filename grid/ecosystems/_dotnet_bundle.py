@@ -18,9 +18,9 @@ _MAX_DATA = 16 << 20
 _HEADER = Struct("<IIi")
 _PLACE = Struct("<qq")
 _FILE = Struct("<qqB")
-"""Version 1 does not say in its header where the record is: it lists the files."""
+"""Version 1 does not say in its header where the record is: it lists the files, and calls all of them of one kind."""
 _WITH_LIST, _WITH_PLACE = 1, (2, 6)
-_DEPS_JSON = 3
+_NAME = b".deps.json"
 _MAX_FILES = 10_000
 
 
@@ -52,10 +52,10 @@ def deps_json(program: memoryview, data: memoryview) -> memoryview | None:
 
 def _listed(program: memoryview, at: int, count: int) -> tuple[int, int]:
     for _ in range(min(count, _MAX_FILES)):
-        (offset, size, kind), at = _numbers(_FILE, program, at)
-        if kind == _DEPS_JSON:
-            return offset, size
+        (offset, size, _), at = _numbers(_FILE, program, at)
         at = _after_text(program, at)
+        if program[max(at - len(_NAME), 0) : at] == _NAME:
+            return offset, size
     return 0, 0
 
 

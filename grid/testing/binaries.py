@@ -158,7 +158,7 @@ def bundle(
     listed, at = b"", start
     for kind, name, content in files:
         packed = struct.pack("<q", 0) if version >= 6 else b""
-        listed += struct.pack("<qq", at, len(content)) + packed + bytes([kind]) + text(name)
+        listed += struct.pack("<qq", at, len(content)) + packed + bytes([kind if version > 1 else 0]) + text(name)
         at += len(content)
     places = struct.pack("<qqqqQ", *((at - len(record), len(record)) if record is not None else (0, 0)), 0, 0, 0)
     header = struct.pack("<IIi", version, 0, len(files)) + text("x" * 200) + (places if version > 1 else b"")

@@ -190,6 +190,7 @@ def test_it_does_on_windows_and_darwin_too() -> None:
 
 def test_a_host_without_a_bundle_and_programs_with_something_appended_say_nothing() -> None:
     assert read(elf({".data": bytes(8) + BUNDLE_MARKER}) + b"appended") == []
+    assert read(elf({".data": struct.pack("<Q", 64) + BUNDLE_MARKER})) == []  # nothing was appended
     assert read(elf({".data": BUNDLE_MARKER}) + b"appended") == read(elf({".data": b"x"}) + b"appended") == []
 
 

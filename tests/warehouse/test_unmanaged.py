@@ -38,7 +38,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         base.dir(path)
     base.symlink("bin", "usr/bin").file("etc/os-release", "ID=debian\nVERSION_ID=12\n")
     base.file("var/lib/dpkg/status", STATUS).file(
-        "var/lib/dpkg/info/bash.list", "/.\n/bin/bash\n/bin/rbash\n/usr/bin/node\n"
+        "var/lib/dpkg/info/bash.list", "/.\n/bin/bash\n/sbin/rbash\n/usr/bin/node\n"
     )
     base.file("usr/bin/bash", BASH, mode=0o755).file("usr/bin/node", NODE, mode=0o755)
     base.file("usr/bin/rbash", noted(OF_BASH), mode=0o755).file("usr/bin/curl", noted(OF_CURL), mode=0o755)
